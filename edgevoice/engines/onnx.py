@@ -1,0 +1,34 @@
+"""The only place where an ONNX Runtime session is made."""
+
+from pathlib import Path
+from typing import Any
+
+from edgevoice.engines.registry import require
+from edgevoice.errors import ModelError
+
+
+def session(path: Path, *, threads: int = 1) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the CPU.
+
+    Threads do not spin while they wait: on a board that also has other work, a spinning thread pool costs more than
+    it saves.
+
+    Raises:
+        EngineMissingError, EngineBrokenError: ONNX Runtime. ModelError: the file is not there or is no ONNX model.
+    """
+    ort = require("onnxruntime")
+    if not path.is_file():
+        raise ModelError("there is no such file", place=str(path), remedy="fetch it with: edgevoice models pull")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(
+            f"it cannot be loaded as an ONNX model: {str(error).splitlines()[0]}",
+            place=str(path),
+            remedy="it may be damaged or of another kind; fetch it again with: edgevoice models pull",
+        ) from error

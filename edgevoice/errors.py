@@ -1,0 +1,91 @@
+"""The error tree. Every error a user can cause or meet derives from EdgeVoiceError.
+
+    EdgeVoiceError                 1   anything below; ends a turn with a Fault, a command with its exit code
+     |- ConfigError                3   the configuration file, an environment override, a command's option
+     |- ModelError                 4   a model is not there, is damaged, or could not be fetched or built
+     |- AudioError                 5   a device or an audio file
+     |   |- DeviceError                no such device, two of that name, busy, gone
+     |   |- AudioFormatError           a file that is no audio we can read, or a stream of the wrong kind
+     |- EngineError                6   an engine could not be loaded or failed while it ran
+     |   |- EngineMissingError         its package is not installed
+     |   |- EngineBrokenError          its package is installed and does not import
+     |- GrammarError               7   an intent template, list, rule or response
+     |- ActionError                8   an action failed, timed out or is not there
+     |- TextError                  9   a text that cannot be spoken
+     |- OutputError               10   a file could not be written (disk full, no permission)
+
+The number is the exit code of a command that ends with that error; 0 is success, 2 wrong usage of the command line
+(argparse), 130 an interrupt from the keyboard. Any other exception is a defect in edgevoice and exits with 70.
+"""
+
+from typing import ClassVar
+
+
+class EdgeVoiceError(Exception):
+    """An error that names its place, its cause and the remedy.
+
+    Args:
+        cause: what is wrong, without a full stop.
+        place: where, for example ``edgevoice.yaml:12: wake.threshold`` or a file's path; may be empty.
+        remedy: what the user can do about it; may be empty.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "") -> None:
+        self.cause = cause
+        self.place = place
+        self.remedy = remedy
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.cause}" if self.place else self.cause
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class ConfigError(EdgeVoiceError):
+    exit_code = 3
+
+
+class ModelError(EdgeVoiceError):
+    exit_code = 4
+
+
+class AudioError(EdgeVoiceError):
+    exit_code = 5
+
+
+class DeviceError(AudioError):
+    pass
+
+
+class AudioFormatError(AudioError):
+    pass
+
+
+class EngineError(EdgeVoiceError):
+    exit_code = 6
+
+
+class EngineMissingError(EngineError):
+    pass
+
+
+class EngineBrokenError(EngineError):
+    pass
+
+
+class GrammarError(EdgeVoiceError):
+    exit_code = 7
+
+
+class ActionError(EdgeVoiceError):
+    exit_code = 8
+
+
+class TextError(EdgeVoiceError):
+    exit_code = 9
+
+
+class OutputError(EdgeVoiceError):
+    exit_code = 10
