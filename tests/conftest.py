@@ -1,0 +1,22 @@
+"""Fixtures for all tests. What belongs to one subject lives in a module of its own beside its tests."""
+
+from pathlib import Path
+
+import pytest
+
+from edgevoice.modelstore import ModelStore
+
+
+class InstallingStore(ModelStore):
+    """Installs a model when a test first asks for it, so that a run of a few tests fetches only what they need."""
+
+    def path(self, name: str) -> Path:
+        if "/" not in name:
+            self.pull([name])
+        return super().path(name)
+
+
+@pytest.fixture(scope="session")
+def store() -> ModelStore:
+    """The user's model store. A model that can neither be found there nor installed fails the test that needs it."""
+    return InstallingStore()
