@@ -1,0 +1,225 @@
+"""The speaker as a sink."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+
+from edgevoice.audio import devices, portaudio
+from edgevoice.audio.convert import Converter
+from edgevoice.audio.microphone import DEAF_SECONDS, FALLBACK_RATES, WATCH_SECONDS
+from edgevoice.audio.pcm import Audio, Int16
+from edgevoice.audio.source import OutputOptions
+from edgevoice.errors import DeviceError
+
+QUEUE_SECONDS = 0.3
+"""How much may be queued: enough to bridge a pause of the synthesizer's thread, little enough to need no memory."""
+
+PIECE_SECONDS = 0.1
+"""How much is queued at a time, so that a long clause does not stand in the queue whole."""
+
+BLOCK_SECONDS = 0.01
+"""The device's block. Short, because a flush is heard one block later."""
+
+IDLE_SECONDS = 2.0
+"""After so long with nothing to play the stream is stopped and costs nothing; starting it again takes some 10 ms,
+which the pauses between clauses need not pay."""
+
+CONTINUE, COMPLETE = 0, 1
+"""PortAudio's paContinue and paComplete."""
+
+
+class Speaker:
+    """A sound card's output.
+
+    The callback, which runs in PortAudio's thread, takes its frames from the front of a bounded queue.
+
+    Raises:
+        DeviceError: there is no such device, or it cannot be opened.
+    """
+
+    lossless: ClassVar[bool] = False
+
+    def __init__(self, options: OutputOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._queue = bytearray()
+        self._running = False
+        self._idle = 0
+        self._calls = 0
+        self._heard_at = 0.0
+        self._first: float | None = None
+        self._generation = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._progress = asyncio.Event()
+        self._wanted: int | None = None
+        self._converter: Converter | None = None
+        # Loudness goes with the cube of what the knob says, as in PulseAudio and alsamixer.
+        self._gain = np.float32((options.volume / 100) ** 3)
+        self._library: Any = portaudio.initialize()
+        try:
+            device = devices.find(devices.read_devices(self._library), options.device, record=False)
+            self.name = device.name
+            wanted = [options.rate] if options.rate else []
+            self._stream, self.rate, self._channels = portaudio.open_stream(
+                self._library,
+                index=device.index,
+                name=device.name,
+                record=False,
+                rates=[*wanted, device.rate, *FALLBACK_RATES],
+                channels=[min(device.outputs, 2), 2, 1, device.outputs],
+                frames=lambda rate: round(rate * BLOCK_SECONDS),
+                callback=self._callback,
+            )
+        except BaseException:
+            portaudio.terminate(self._library)
+            self._library = None
+            raise
+        self._frame_bytes = 2 * self._channels
+
+    @property
+    def first_audio_at(self) -> float | None:
+        return self._first
+
+    def _callback(self, _data: None, frames: int, clock: dict[str, float], _status: int) -> tuple[bytes, int]:
+        size = frames * self._frame_bytes
+        with self._lock:
+            data = bytes(memoryview(self._queue)[:size])
+            del self._queue[:size]
+            left = len(self._queue)
+            self._calls += 1
+            if data:
+                self._idle = 0
+                now = time.monotonic()
+                if self._first is None:
+                    self._first = now
+                ahead = max(clock["output_buffer_dac_time"] - clock["current_time"], 0.0)
+                self._heard_at = now + ahead + len(data) / self._frame_bytes / self.rate
+            else:
+                self._idle += frames
+            done = self._idle >= IDLE_SECONDS * self.rate
+            if done:
+                self._running = False
+            wake = self._wanted is not None and left <= self._wanted
+            if wake:
+                self._wanted = None
+        if wake:
+            with contextlib.suppress(RuntimeError):  # the loop was closed before the speaker
+                self._loop.call_soon_threadsafe(self._progress.set)  # type: ignore[union-attr]
+        return data.ljust(size, b"\0"), COMPLETE if done else CONTINUE
+
+    async def play(self, audio: Audio) -> None:
+        generation = self._generation
+        if self._converter is None or self._converter.rate != audio.rate:
+            await self._put(self._rest(), generation)
+            if generation != self._generation:
+                return
+            self._converter = Converter(audio.rate, target=self.rate)
+        step = round(PIECE_SECONDS * audio.rate)
+        for at in range(0, len(audio), step):
+            if generation != self._generation:
+                return
+            await self._put(self._converter.push(audio.samples[at : at + step]), generation)
+
+    def _rest(self) -> Int16:
+        """What the resampler still holds."""
+        converter, self._converter = self._converter, None
+        return np.zeros(0, np.int16) if converter is None else converter.finish()
+
+    async def _put(self, samples: Int16, generation: int) -> None:
+        """Queue mono samples of the device's rate as soon as there is room."""
+        if not len(samples):
+            return
+        if self._gain != 1:
+            samples = np.rint(samples * self._gain).astype(np.int16)
+        data = np.repeat(samples, self._channels).tobytes()
+        await self._until(round(QUEUE_SECONDS * self.rate) * self._frame_bytes)
+        with self._lock:
+            if generation != self._generation:
+                return
+            self._queue += data
+            asleep = not self._running
+            self._running = True
+        if asleep:
+            await portaudio.in_thread(self._start)
+
+    def _start(self) -> None:
+        try:
+            with portaudio.quiet():
+                self._stream.stop_stream()  # it ended by itself, which PortAudio does not take for a stop
+                self._stream.start_stream()
+        except OSError as error:
+            self._running = False
+            raise self._gone() from error
+
+    async def _until(self, size: int) -> None:
+        """Wait until no more than ``size`` bytes are queued."""
+        if self._library is None:
+            raise DeviceError("it is already closed", place=f"speaker '{self.name}'")
+        self._loop = asyncio.get_running_loop()
+        calls, stuck = self._calls, 0.0
+        while True:
+            with self._lock:
+                if len(self._queue) <= size or not self._running:
+                    return
+                self._progress.clear()
+                self._wanted = size
+            try:
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._progress.wait()
+            except TimeoutError:
+                stuck = stuck + WATCH_SECONDS if calls == self._calls else 0.0
+                calls = self._calls
+                if stuck >= DEAF_SECONDS or not self._stream.is_active():
+                    raise self._gone() from None
+
+    def _gone(self) -> DeviceError:
+        return DeviceError(
+            "it has gone: unplugged, or its sound server ended",
+            place=f"speaker '{self.name}'",
+            remedy="plug it in again; 'edgevoice doctor' says more",
+        )
+
+    async def drain(self) -> None:
+        generation = self._generation
+        await self._put(self._rest(), generation)
+        await self._until(0)
+        if generation == self._generation:
+            # The device still has to play what it was handed.
+            await asyncio.sleep(max(self._heard_at - time.monotonic(), 0))
+        self._first = None
+
+    def flush(self) -> None:
+        with self._lock:
+            self._generation += 1
+            self._queue.clear()
+            self._first = None
+            self._wanted = None
+        self._converter = None
+        self._progress.set()
+
+    async def close(self) -> None:
+        library, self._library = self._library, None
+        if library is None:
+            return
+        self.flush()
+        stream = self._stream
+
+        def end() -> None:
+            with portaudio.quiet():
+                stream.close()
+            portaudio.terminate(library)
+
+        await portaudio.in_thread(end)
+
+
+def open_speaker(options: OutputOptions) -> Speaker:
+    """The speaker as a sink; its stream runs only while there is something to play.
+
+    Raises:
+        DeviceError: see ``Speaker``.
+    """
+    return Speaker(options)
