@@ -80,7 +80,15 @@ class GrammarError(EdgeVoiceError):
 
 
 class ActionError(EdgeVoiceError):
+    """``spoken`` is a sentence that tells the user, fit to be said."""
+
     exit_code = 8
+
+    def __init__(
+        self, cause: str, *, place: str = "", remedy: str = "", spoken: str = "Sorry, that did not work."
+    ) -> None:
+        super().__init__(cause, place=place, remedy=remedy)
+        self.spoken = spoken
 
 
 class TextError(EdgeVoiceError):

@@ -1,0 +1,202 @@
+"""What all kinds of action share: the context they get, the result they give, and templates over slots."""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from edgevoice.errors import ActionError, GrammarError
+
+SlotValue = str | int | float | bool
+
+KEPT_BYTES = 64 * 1024
+"""So much of an action's output is kept: far more than can be said, far less than what hurts a small board."""
+
+MAX_STATES = 1000
+"""Entities a HomeState holds at most, so that free text in a slot cannot fill the memory."""
+
+
+class HomeState:
+    """What the assistant itself remembers of a home, for set-ups without a home automation server.
+
+    It lives in the process: it is empty after a restart.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, SlotValue] = {}
+
+    def get(self, entity: str) -> SlotValue | None:
+        return self._values.get(entity)
+
+    def set(self, entity: str, value: SlotValue) -> None:
+        """Remember a value.
+
+        Raises:
+            ActionError: the entity is new and MAX_STATES are remembered already.
+        """
+        if entity not in self._values and len(self._values) >= MAX_STATES:
+            raise ActionError(
+                f"{MAX_STATES} entities are remembered already",
+                place=f"state {entity}",
+                remedy="take the values of slots in entity names from a list, not from free text",
+            )
+        self._values[entity] = value
+
+
+class SetVolume(Protocol):
+    def __call__(self, percent: int, *, relative: bool) -> int:
+        """Set the volume of the speaker, or change it by ``percent``; gives what it is now, 0..100."""
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """What an action may know."""
+
+    intent: str
+    slots: Mapping[str, SlotValue]
+    text: str
+    """What the user said, as it was matched."""
+    last_reply: str
+    """What the assistant said last, may be empty."""
+    state: HomeState
+    now: Callable[[], datetime]
+    """The local time, with its zone."""
+    set_volume: SetVolume | None = None
+    """None: this assistant has no speaker whose volume it could set."""
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    values: Mapping[str, object] = field(default_factory=dict)
+    """For the response template, as ``{result.key}``."""
+    reply: str | None = None
+    """A reply of the action's own; it stands above the intent's response."""
+    end_turn: bool = False
+    """The turn ends here: there is nothing to answer."""
+
+
+class Action(Protocol):
+    @property
+    def label(self) -> str:
+        """What it is, for the log: ``command /usr/bin/gpio``."""
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The slots it asks for."""
+
+    async def perform(self, context: ActionContext) -> ActionResult: ...
+
+
+# Templates ------------------------------------------------------------------------------------------------------
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A text with ``{slot}`` placeholders; ``{{`` and ``}}`` are braces."""
+
+    source: str
+    place: str
+
+    def __post_init__(self) -> None:
+        for found in _PLACEHOLDER.finditer(self.source):
+            piece = found.group()
+            if piece in ("{{", "}}"):
+                continue
+            if found.group(1) is None:
+                raise GrammarError(
+                    f"a lone '{piece}' at column {found.start() + 1} of '{self.source}'",
+                    place=self.place,
+                    remedy=f"write '{piece * 2}' for the brace itself",
+                )
+            if not _NAME.fullmatch(found.group(1)):
+                raise GrammarError(
+                    f"'{piece}' is no placeholder",
+                    place=self.place,
+                    remedy="write the name of a slot between the braces, or double the braces",
+                )
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        return frozenset(name for name in _PLACEHOLDER.findall(self.source) if name)
+
+    @property
+    def begins_with_slot(self) -> bool:
+        return bool(re.match(r"\{[^{}]+\}", self.source))
+
+    def value(self, slots: Mapping[str, SlotValue]) -> SlotValue:
+        """The value of the slot when the template is one placeholder and nothing else, otherwise the text."""
+        whole = re.fullmatch(r"\{([^{}]+)\}", self.source)
+        return _slot(slots, whole.group(1), self.place) if whole else self.fill(slots)
+
+    def fill(self, slots: Mapping[str, SlotValue]) -> str:
+        """The text with the slots in their places.
+
+        Raises:
+            ActionError: the sentence had no such slot.
+        """
+
+        def replace(found: re.Match[str]) -> str:
+            name = found.group(1)
+            return str(_slot(slots, name, self.place)) if name else found.group()[0]
+
+        return _PLACEHOLDER.sub(replace, self.source)
+
+
+def _slot(slots: Mapping[str, SlotValue], name: str, place: str) -> SlotValue:
+    if name not in slots:
+        said = name.replace("_", " ")
+        raise ActionError(
+            f"the sentence has no slot '{name}'",
+            place=place,
+            remedy="use only slots that every sentence of the intent fills",
+            spoken=f"Sorry, I did not catch the {said}.",
+        )
+    return slots[name]
+
+
+# Answers --------------------------------------------------------------------------------------------------------
+
+
+def payload(context: ActionContext) -> dict[str, object]:
+    """What a command or a web service is told."""
+    return {"intent": context.intent, "slots": dict(context.slots), "text": context.text}
+
+
+def read_answer(output: bytes) -> ActionResult:
+    """The result in what a command or a web service answered.
+
+    A JSON object gives the values, its ``reply`` (a string) the reply; any other text becomes the value ``output``.
+    """
+    text = output.decode(errors="replace").strip()
+    if not text:
+        return ActionResult()
+    if text.startswith("{"):
+        answer: Any = None
+        with contextlib.suppress(ValueError, RecursionError):  # a text may happen to begin with a brace
+            answer = json.loads(text)
+        if isinstance(answer, dict):
+            return from_mapping(answer)
+    return ActionResult({"output": text})
+
+
+def from_mapping(answer: Mapping[str, object]) -> ActionResult:
+    """The result in a mapping: ``reply`` is taken out when it is a string."""
+    reply = answer.get("reply")
+    if not isinstance(reply, str):
+        return ActionResult(dict(answer))
+    return ActionResult({key: value for key, value in answer.items() if key != "reply"}, reply)
+
+
+def too_slow(label: str, place: str, name: str, timeout: float) -> ActionError:
+    return ActionError(
+        f"{label} did not finish within {timeout:g} s",
+        place=place,
+        remedy="see why, or raise the action's timeout",
+        spoken=f"{name[:1].upper()}{name[1:]} did not answer in time.",
+    )
