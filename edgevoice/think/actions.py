@@ -172,10 +172,6 @@ def _python(spec: PythonSpec, place: str) -> Action:
 
 def _builtin(mapping: Mapping[str, Any], place: str) -> Action:
     name = mapping["builtin"]
-    if (
-        name is None
-    ):  # `builtin: none` is a string in YAML 1.2 and 1.1 alike; `builtin: null` and an empty value are not
-        raise GrammarError("no name is given", place=f"{place}: builtin", remedy=f"choose of: {', '.join(BUILTINS)}")
     if not isinstance(name, str) or name not in BUILTINS:
         raise GrammarError(
             f"there is no built-in '{name}'", place=f"{place}: builtin", remedy=_did_you_mean([str(name)], BUILTINS)
