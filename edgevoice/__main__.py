@@ -1,0 +1,52 @@
+"""The command line: finds the command, runs it, turns errors into messages and exit codes (``edgevoice.errors``)."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from edgevoice import __version__
+from edgevoice.errors import EdgeVoiceError
+
+COMMANDS = ("run", "say", "transcribe", "intent", "devices", "doctor", "models", "config")
+"""Each is a module of ``edgevoice.cli`` with HELP, add_arguments and run."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="edgevoice", description="A private, offline voice engine for small Linux boards.", allow_abbrev=False
+    )
+    top.add_argument("--version", action="version", version=f"edgevoice {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"edgevoice.cli.{name}")
+        sub = commands.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="edgevoice: %(levelname)s: %(message)s")
+    try:
+        args = parser().parse_args(argv)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except EdgeVoiceError as error:
+        print(f"edgevoice: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone, as with "| head": no mistake, and nothing left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,74 @@
+"""``edgevoice config``: make, check and show the configuration."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from edgevoice.cli.common import add_config_arguments, load_config
+
+HELP = "make, check or show the configuration"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    init = actions.add_parser("init", help="write a file with every key, its meaning and its default")
+    init.add_argument("file", type=Path, nargs="?", help="default: ~/.config/edgevoice/edgevoice.yaml")
+    init.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    check = actions.add_parser("check", help="check the configuration, the intents and the actions in it")
+    add_config_arguments(check)
+    show = actions.add_parser("show", help="print the configuration as it is used, every key with its meaning")
+    add_config_arguments(show)
+    show.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    match args.action:
+        case "init":
+            return _init(args.file, force=args.force)
+        case "check":
+            return _check(args)
+        case _:
+            return _show(args)
+
+
+def _init(path: Path | None, *, force: bool) -> int:
+    from edgevoice.config import document, user_file
+    from edgevoice.errors import ConfigError, OutputError
+
+    path = path or user_file()
+    if path.exists() and not force:
+        raise ConfigError(
+            "it is there already", place=str(path), remedy="overwrite it with --force, or name another file"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(document(), "utf-8")
+    except OSError as error:
+        raise OutputError(f"it cannot be written: {error.strerror}", place=str(path)) from error
+    print(path)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from edgevoice.assistant import load_skills
+    from edgevoice.config import find
+    from edgevoice.flow.worker import Worker
+
+    config = load_config(args)
+    skills = load_skills(config, Worker("think"))
+    source = args.config or find() or "defaults only"
+    print(f"{source}: no mistakes; {len(skills.grammar.intents)} intents, {len(skills.actions)} actions")
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    from edgevoice.config import document
+
+    config = load_config(args)
+    if args.json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(config)).decode() + "\n")
+    else:
+        sys.stdout.write(document(config))
+    return 0

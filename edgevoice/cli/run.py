@@ -1,0 +1,112 @@
+"""``edgevoice run``: the assistant, live or on a recording."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgevoice.cli.common import add_config_arguments, load_config
+
+if TYPE_CHECKING:
+    from edgevoice.assistant import Parts
+    from edgevoice.audio.source import AudioSink, AudioSource
+    from edgevoice.config import Config
+
+HELP = "listen, understand, act and answer: live, or on a recording"
+REPLY = Path("reply.wav")
+COMMAND = Path("command.wav")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--input",
+        metavar="FILE",
+        help="a recording instead of the microphone, at file speed; '-' reads raw PCM (16 kHz, mono, s16le) "
+        "from stdin. "
+        "Without it and without a sound card a recording is made with the configured voice.",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"write the replies to a WAV file instead of playing them (with a recording: {REPLY} unless told)",
+    )
+    parser.add_argument("--json", action="store_true", help="events as JSON lines")
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    import asyncio
+
+    return asyncio.run(_run(args, load_config(args)))
+
+
+async def _run(args: argparse.Namespace, config: "Config") -> int:
+    import sys
+
+    from edgevoice.assistant import Assistant, load_parts
+    from edgevoice.audio.devices import has_sound_card
+    from edgevoice.cli.console import Console, JsonLines
+    from edgevoice.daemon import until_stopped
+    from edgevoice.modelstore import ModelStore
+
+    def tell(what: str) -> None:
+        print(f"edgevoice: {what}", file=sys.stderr, flush=True)
+
+    live = args.input is None and has_sound_card(input=True)
+    async with load_parts(config, ModelStore(), lambda name: tell(f"loading {name}")) as parts:
+        source = await _source(args, config, parts, live=live, tell=tell)
+        try:
+            sink = _sink(args, config, live=live)
+        except BaseException:
+            await source.close()
+            raise
+        phrases = " or ".join(f'"{model.phrase}"' for model in parts.wake[1].models)
+        emit = JsonLines(sys.stdout) if args.json else Console(sys.stdout, phrases)
+        assistant = Assistant(config, parts, source, sink, emit)
+        try:
+            await until_stopped(
+                assistant.run, deadline=config.assistant.stop_deadline, push_to_talk=assistant.push_to_talk
+            )
+        finally:
+            sink.flush()
+            await source.close()
+            await sink.close()
+    if not live:
+        tell(f"the replies are in {args.output or REPLY}")
+    return 0
+
+
+async def _source(
+    args: argparse.Namespace, config: "Config", parts: "Parts", *, live: bool, tell: Callable[[str], None]
+) -> "AudioSource":
+    if live:
+        from edgevoice.audio.microphone import open_microphone
+
+        return open_microphone(config.input)
+    if args.input == "-":
+        from edgevoice.audio.stdin import open_stdin
+
+        return open_stdin(16_000)
+    from edgevoice.audio.wavefile import WavSink, open_file
+
+    path = COMMAND if args.input is None else Path(args.input)
+    if args.input is None:
+        from edgevoice.demo import SPOKEN, recording
+
+        worker, engine = parts.engines.tts
+        tell(f"there is no microphone, so the voice itself says: {' '.join(SPOKEN)} (in {COMMAND})")
+        sink = WavSink(COMMAND)
+        await sink.play(await worker.call(recording, engine))
+        await sink.close()
+    return open_file(path, config.input.channel)
+
+
+def _sink(args: argparse.Namespace, config: "Config", *, live: bool) -> "AudioSink":
+    if live and args.output is None:
+        from edgevoice.audio.speaker import open_speaker
+
+        return open_speaker(config.output)
+    from edgevoice.audio.wavefile import WavSink
+
+    return WavSink(args.output or REPLY)

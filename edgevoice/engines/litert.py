@@ -1,0 +1,39 @@
+"""The only place where a TFLite interpreter is made: LiteRT, or tflite-runtime where only that exists."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from edgevoice.engines.registry import require
+from edgevoice.errors import ModelError
+
+
+def interpreter(path: Path) -> Any:
+    """An allocated ``Interpreter`` with one thread.
+
+    It runs without the XNNPACK delegate: for the small streaming models here that would only cost memory and start-up.
+
+    Raises:
+        EngineMissingError, EngineBrokenError: the runtime. ModelError: the file is not there or is no TFLite model.
+    """
+    legacy = importlib.util.find_spec("ai_edge_litert") is None and importlib.util.find_spec("tflite_runtime")
+    runtime = require(
+        "tflite_runtime.interpreter" if legacy else "ai_edge_litert.interpreter",
+        distribution="tflite-runtime" if legacy else "ai-edge-litert",
+    )
+    if not path.is_file():
+        raise ModelError("there is no such file", place=str(path), remedy="fetch it with: edgevoice models pull")
+    try:
+        made = runtime.Interpreter(
+            model_path=str(path),
+            num_threads=1,
+            experimental_op_resolver_type=runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
+        made.allocate_tensors()
+    except (ValueError, RuntimeError) as error:  # what LiteRT raises for a file it cannot use
+        raise ModelError(
+            f"it cannot be loaded as a TFLite model: {str(error).splitlines()[0]}",
+            place=str(path),
+            remedy="it may be damaged or of another kind; fetch it again with: edgevoice models pull",
+        ) from error
+    return made

@@ -1,0 +1,181 @@
+"""microWakeWord: streaming int8 TFLite models of some 60 kB a word.
+
+A model is a TFLite file that keeps its own state between steps, and a JSON beside it (microWakeWord's manifest,
+version 2) with the phrase, the cutoff and the sliding window its author recommends. Features are 40 log-mel energies
+with noise suppression and PCAN gain every 10 ms, from TensorFlow Lite Micro's audio front end; they are computed once
+for all words. See https://github.com/kahrendt/microWakeWord.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from edgevoice.audio.pcm import Audio, Reblock
+from edgevoice.engines import litert
+from edgevoice.engines.protocols import ModelPaths, WakeModel, WakeScore
+from edgevoice.engines.registry import require
+from edgevoice.errors import ModelError
+
+STEP = 160
+"""Samples per feature: 10 ms, what the models are trained with (``feature_step_size``)."""
+FEATURES = 40
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    models: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(
+            min_length=1,
+            description="Wake words to listen for, several at once: names from the catalog (okay_nabu, hey_jarvis, "
+            "hey_mycroft, alexa) or paths of a model's JSON file.",
+        ),
+    ] = ("okay_nabu", "hey_jarvis")
+
+
+class _Micro(msgspec.Struct):
+    probability_cutoff: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+    sliding_window_size: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    feature_step_size: Annotated[int, msgspec.Meta(ge=1)] = 10
+
+
+class _Manifest(msgspec.Struct):
+    """The parts of microWakeWord's JSON that matter here; see https://esphome.io/components/micro_wake_word."""
+
+    wake_word: str
+    model: str
+    micro: _Micro
+    type: str = "micro"
+
+
+@dataclass(frozen=True)
+class _Word:
+    info: WakeModel
+    file: Path
+
+
+def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
+    """Load the manifests and check that every model runs.
+
+    Raises:
+        ModelError: a model is missing, damaged, of another kind, or its JSON lacks a field.
+    """
+    words = [_read(name, store.path(name)) for name in options.models]
+    engine = MicroWakeWord(words)
+    engine.open().close()  # so that a damaged model is reported at the start, not at the first turn
+    return engine
+
+
+def _read(name: str, path: Path) -> _Word:
+    if path.is_dir():
+        manifests = sorted(path.glob("*.json"))
+        if len(manifests) != 1:
+            raise ModelError(
+                f"a microWakeWord model has one JSON file, here are {len(manifests)}",
+                place=str(path),
+                remedy="give the path of the JSON file",
+            )
+        path = manifests[0]
+    remedy = "see https://esphome.io/components/micro_wake_word for the format (version 2)"
+    try:
+        manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
+    except msgspec.ValidationError as error:
+        raise ModelError(str(error), place=str(path), remedy=remedy) from error
+    except (ValueError, OSError) as error:
+        raise ModelError(f"it is no readable JSON: {error}", place=str(path), remedy=remedy) from error
+    if manifest.type != "micro" or manifest.micro.feature_step_size != 10:
+        raise ModelError(
+            f"it is of type '{manifest.type}' with {manifest.micro.feature_step_size} ms steps, "
+            "only 'micro' with 10 ms steps is known",
+            place=str(path),
+            remedy=remedy,
+        )
+    file = path.parent / manifest.model
+    if not file.is_file():
+        raise ModelError(
+            f"the model file it names, '{manifest.model}', is not beside it",
+            place=str(path),
+            remedy="copy it there, or correct the field 'model'",
+        )
+    info = WakeModel(
+        name=path.stem if "/" in name else name,
+        phrase=manifest.wake_word,
+        threshold=manifest.micro.probability_cutoff,
+        patience=manifest.micro.sliding_window_size,
+    )
+    return _Word(info, file)
+
+
+class MicroWakeWord:
+    """Several wake words over one front end."""
+
+    def __init__(self, words: Sequence[_Word]) -> None:
+        self._words = words
+        self._frontend = require("pymicro_features", distribution="pymicro-features")
+
+    @property
+    def models(self) -> Sequence[WakeModel]:
+        return [word.info for word in self._words]
+
+    def open(self) -> "MicroWakeWordSession":
+        return MicroWakeWordSession([_Stream(word.file) for word in self._words], self._frontend.MicroFrontend())
+
+    def close(self) -> None:
+        """Nothing to give up: the interpreters belong to the sessions."""
+
+
+class MicroWakeWordSession:
+    def __init__(self, streams: Sequence["_Stream"], frontend: Any) -> None:
+        self._streams = streams
+        self._frontend = frontend
+        self._reblock = Reblock(STEP)
+
+    def feed(self, audio: Audio) -> Sequence[WakeScore]:
+        scores = []
+        for step in self._reblock.push(audio):
+            features = self._frontend.process_samples(step.samples.tobytes()).features
+            if not features:  # the first window of 30 ms is not full yet
+                continue
+            for index, stream in enumerate(self._streams):
+                score = stream.push(features)
+                if score is not None:
+                    scores.append(WakeScore(index, score, step.end))
+        return scores
+
+    def close(self) -> None:
+        self._streams = []
+
+
+class _Stream:
+    """One model's interpreter, which holds the streaming state."""
+
+    def __init__(self, file: Path) -> None:
+        self._interpreter = litert.interpreter(file)
+        given, result = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
+        shape = tuple(int(size) for size in given["shape"])
+        if len(shape) != 3 or shape[0] != 1 or shape[2] != FEATURES or given["dtype"] != np.int8:
+            raise ModelError(
+                f"its input is {given['dtype'].__name__} {list(shape)}, a microWakeWord model takes int8 [1, n, 40]",
+                place=str(file),
+                remedy="give a streaming int8 microWakeWord model",
+            )
+        self._input, self._output = given["index"], result["index"]
+        self._scale, self._zero = given["quantization"]
+        self._out_scale, self._out_zero = result["quantization"]
+        self._stride = shape[1]
+        self._features: list[list[float]] = []
+
+    def push(self, features: list[float]) -> float | None:
+        """Take one feature vector; a score at every stride-th one."""
+        self._features.append(features)
+        if len(self._features) < self._stride:
+            return None
+        scaled = np.round(np.asarray([self._features], np.float32) / self._scale + self._zero)
+        self._features = []
+        self._interpreter.set_tensor(self._input, np.clip(scaled, -128, 127).astype(np.int8))
+        self._interpreter.invoke()
+        return float((int(self._interpreter.get_tensor(self._output)[0, 0]) - self._out_zero) * self._out_scale)

@@ -1,0 +1,198 @@
+"""The hub: one audio source fanned out to its listeners, with pre-roll, and the clock of everything.
+
+Capture time is the number of samples that went through the hub. A device makes it pass by itself. A recording has no
+clock of its own, so time is made to pass only while everybody waits for audio: every participant (the wake loop, a
+turn) holds the clock from its first to its last moment and lets go of it only inside ``Tap`` iteration and
+``wait_until``. So a recording gives the same events at any speed, and what takes time to compute takes none of it.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+
+from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.source import AudioSource
+from edgevoice.errors import AudioError
+
+
+class Tap:
+    """One listener's view of the stream: an async iterator of contiguous Audio until the source ends."""
+
+    def __init__(
+        self, hub: "Hub", backlog: list[Audio], capacity: int, on_drop: Callable[[Audio], None] | None
+    ) -> None:
+        self._hub = hub
+        self._items: deque[Audio] = deque(backlog)
+        self._samples = sum(len(audio) for audio in backlog)
+        self._capacity = capacity
+        self._on_drop = on_drop
+        self._waiter: asyncio.Future[None] | None = None
+        self._overflow = False
+        self.closed = False
+
+    def _publish(self, audio: Audio) -> None:
+        self._items.append(audio)
+        self._samples += len(audio)
+        while self._samples > self._capacity and not self._hub.lossless:
+            if self._on_drop is None:
+                self._overflow = True
+                break
+            dropped = self._items.popleft()
+            self._samples -= len(dropped)
+            self._on_drop(dropped)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._hub.hold()  # on behalf of the task that will run now
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> "Tap":
+        return self
+
+    async def __anext__(self) -> Audio:
+        while not self._items and not self.closed:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._hub.let_go(self._waiter)
+            self._waiter = None
+        if self._overflow:
+            raise AudioError(
+                f"more than {self._capacity / RATE:.0f} s of audio wait for recognition",
+                place="speech recognition",
+                remedy="this machine is too slow for the model; choose a smaller one or switch partials off",
+            )
+        if not self._items:
+            raise StopAsyncIteration
+        audio = self._items.popleft()
+        self._samples -= len(audio)
+        return audio
+
+    def close(self) -> None:
+        """Take no more audio. What waits in it can still be read."""
+        self.closed = True
+        self._hub._taps.discard(self)
+        self._wake()
+
+    def __enter__(self) -> "Tap":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Hub:
+    """Fans out a source.
+
+    Args:
+        preroll: samples to remember, so that a tap can begin in the past.
+        on_gap: called with (samples lost, position) when the source itself lost audio.
+    """
+
+    def __init__(self, source: AudioSource, *, preroll: int, on_gap: Callable[[int, int], None]) -> None:
+        self._source = source
+        self._preroll: deque[Audio] = deque()
+        self._preroll_size = preroll
+        self._on_gap = on_gap
+        self._taps: set[Tap] = set()
+        self._sleepers: dict[asyncio.Future[None], int] = {}
+        self._holds = 0
+        self._free = asyncio.Event()
+        self._free.set()
+        self.position = 0
+        """Capture index of the next sample to come."""
+        self.ended = False
+
+    @property
+    def lossless(self) -> bool:
+        """The source is a recording or a pipe: nothing may be dropped, and the listeners set the pace."""
+        return self._source.lossless
+
+    async def run(self) -> None:
+        """Pump the source until it ends.
+
+        Raises:
+            AudioError: the source failed.
+        """
+        try:
+            async for audio in self._source.blocks():
+                if self.lossless:
+                    await self._free.wait()
+                if audio.start > self.position:
+                    self._on_gap(audio.start - self.position, audio.start)
+                self._publish(audio)
+        finally:
+            self.ended = True
+            for tap in list(self._taps):
+                tap.close()
+            self._wake_sleepers()
+
+    def _publish(self, audio: Audio) -> None:
+        self.position = audio.end
+        self._preroll.append(audio)
+        while audio.end - self._preroll[0].end >= self._preroll_size:
+            self._preroll.popleft()
+        for tap in list(self._taps):
+            tap._publish(audio)
+        self._wake_sleepers()
+
+    def _wake_sleepers(self) -> None:
+        for sleeper, position in list(self._sleepers.items()):
+            if (self.ended or position <= self.position) and not sleeper.done():
+                self.hold()
+                sleeper.set_result(None)
+
+    def tap(
+        self, *, start: int | None = None, capacity: float = 30.0, on_drop: Callable[[Audio], None] | None = None
+    ) -> Tap:
+        """Listen from capture index ``start`` (as far back as the pre-roll reaches), or from now.
+
+        Args:
+            capacity: seconds of audio that may wait. When more do, the oldest go to ``on_drop``; without it, reading
+                raises AudioError. A lossless source never gets so far ahead.
+        """
+        backlog = []
+        if start is not None:
+            backlog = [part for audio in self._preroll if len(part := audio.since(start))]
+        tap = Tap(self, backlog, int(capacity * RATE), on_drop)
+        if self.ended:
+            tap.closed = True
+        else:
+            self._taps.add(tap)
+        return tap
+
+    def hold(self) -> None:
+        """Become a participant: the clock of a recording stands still while anybody holds it."""
+        self._holds += 1
+        self._free.clear()
+
+    def release(self) -> None:
+        """Stop being a participant."""
+        self._holds -= 1
+        if self._holds == 0:
+            self._free.set()
+
+    async def let_go(self, awaited: asyncio.Future[None]) -> None:
+        """Await something that the pump will resolve (and hold for), without holding the clock meanwhile."""
+        self.release()
+        try:
+            await awaited
+        finally:
+            if not awaited.done() or awaited.cancelled():  # cancelled: nobody has held on our behalf
+                self.hold()
+
+    async def wait_until(self, position: int) -> None:
+        """Let capture time pass up to ``position``, or to the end of the source."""
+        if self.ended or position <= self.position:
+            return
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers[sleeper] = position
+        try:
+            await self.let_go(sleeper)
+        finally:
+            del self._sleepers[sleeper]
+
+
+def samples(seconds: float) -> int:
+    """Seconds as a number of samples at 16 kHz, at least one for any time at all."""
+    return math.ceil(seconds * RATE)

@@ -1,0 +1,58 @@
+"""One FIFO thread per engine: the only bridge between the event loop and blocking work."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+class Worker:
+    """Runs functions one after the other in a thread of its own.
+
+    Cancelling an ``await call(...)`` returns at once; a step in flight finishes in the thread, a step still queued is
+    dropped. ``post`` is for what must happen in any case, such as closing a session: it is queued behind the step in
+    flight and so runs before the next session's first step.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._failure: Exception | None = None
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function in the thread and wait for its result; what it raises is raised here."""
+        result = await asyncio.wrap_future(self._executor.submit(function, *args, **kwargs))
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        return result
+
+    def post(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Queue a function whose result nobody waits for. If it fails, the next ``call`` or ``close`` raises that."""
+        self._executor.submit(self._guard, function, *args, **kwargs)
+
+    def _guard(self, function: Callable[..., object], *args: object, **kwargs: object) -> None:
+        try:
+            function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised by the next call
+            self._failure = error
+
+    async def iterate(self, make: Callable[[], Iterator[T]]) -> AsyncGenerator[T, None]:
+        """Run an iterator in the thread, step by step. Wrap in ``contextlib.aclosing``: it then ends in the thread
+        even when the consumer was cancelled."""
+        iterator = await self.call(make)
+        try:
+            while (item := await self.call(next, iterator, _END)) is not _END:
+                yield item
+        finally:
+            if (close := getattr(iterator, "close", None)) is not None:
+                self.post(close)
+
+    async def close(self) -> None:
+        """Wait until everything queued has run, then end the thread. Nothing queued is dropped."""
+        await self.call(lambda: None)
+        self._executor.shutdown(wait=True)

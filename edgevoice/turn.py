@@ -1,0 +1,194 @@
+"""One turn of the conversation, top to bottom. Barge-in is its cancellation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from edgevoice.audio.pcm import RATE
+from edgevoice.audio.source import AudioSink
+from edgevoice.config import Config
+from edgevoice.engines.protocols import AsrEngine, AsrHint, TtsEngine, VadEngine
+from edgevoice.errors import ActionError, EdgeVoiceError, TextError
+from edgevoice.events import (
+    ActionDone,
+    Event,
+    Fault,
+    IntentMatched,
+    NotUnderstood,
+    Reply,
+    Speaking,
+    Transcript,
+    Wake,
+)
+from edgevoice.flow.hub import Hub, samples
+from edgevoice.flow.worker import Worker
+from edgevoice.listen.transcribe import hear
+from edgevoice.listen.wakephrase import strip_phrase
+from edgevoice.speak.earcon import earcon
+from edgevoice.speak.say import say
+from edgevoice.think.actions import Action, ActionContext, ActionResult, HomeState, SetVolume, perform
+from edgevoice.think.grammar import Grammar
+from edgevoice.think.match import Match, NoMatch
+from edgevoice.think.responses import respond
+
+VAD_WARM_UP = 0.5
+"""Seconds of audio before the wake that the voice activity detector gets to settle in; Silero's state needs some ten
+frames of 32 ms."""
+
+Outcome = Literal["answered", "silent", "not_understood", "no_speech", "failed"]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The loaded engines of a turn, each with the thread it runs in."""
+
+    vad: tuple[Worker, VadEngine]
+    asr: tuple[Worker, AsrEngine]
+    tts: tuple[Worker, TtsEngine]
+
+
+@dataclass(frozen=True)
+class Skills:
+    """What can be understood and done."""
+
+    grammar: Grammar
+    actions: dict[str, Action]
+    """By intent; an intent without an action only answers."""
+    hint: AsrHint | None
+    worker: Worker
+
+
+@dataclass
+class Memory:
+    """What outlives a turn. It does not grow."""
+
+    last_reply: str = ""
+    state: HomeState = field(default_factory=HomeState)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a turn works with."""
+
+    config: Config
+    hub: Hub
+    sink: AudioSink
+    engines: Engines
+    skills: Skills
+    memory: Memory
+    emit: Callable[[Event], None]
+    set_volume: SetVolume | None
+    now: Callable[[], datetime]
+
+    async def converse(self, wake: Wake) -> Outcome:
+        """Listen, understand, act, answer.
+
+        Raises:
+            EdgeVoiceError: the turn failed, and saying so failed as well.
+        """
+        try:
+            if self.config.assistant.earcons:
+                await self.sink.play(earcon("wake"))
+            transcript = await self._listen(wake)
+            if not transcript.text:
+                return "no_speech"
+            match = await self.skills.worker.call(self.skills.grammar.match, transcript.text)
+            if isinstance(match, NoMatch):
+                return await self._decline(match)
+            return await self._answer(match)
+        except ActionError as error:
+            return await self._apologise(error, error.spoken)
+        except EdgeVoiceError as error:
+            return await self._apologise(error, self.config.assistant.apology)
+
+    async def _listen(self, wake: Wake) -> Transcript:
+        """What the user said; empty when nothing came for as long as the configuration allows."""
+        options = self.config.endpoint
+        begin, count_from = wake.at - samples(self.config.assistant.overlap), wake.at
+        with self.hub.tap(start=wake.at - samples(VAD_WARM_UP)) as tap:
+            while True:
+                transcript = await hear(
+                    tap,
+                    begin=begin,
+                    count_from=count_from,
+                    vad=self.engines.vad,
+                    asr=self.engines.asr,
+                    hint=self.skills.hint,
+                    options=options,
+                    emit=self.emit,
+                    lossless=self.hub.lossless,
+                )
+                text = strip_phrase(transcript.text, wake.phrase)
+                waited = transcript.at - wake.at >= options.no_speech * RATE
+                if text or waited or tap.closed:
+                    return Transcript(at=transcript.at, text=text, confidence=transcript.confidence)
+                begin = count_from = transcript.at  # a cough, or the wake word's tail: go on listening
+
+    async def _answer(self, match: Match) -> Outcome:
+        intent = match.intent
+        self.emit(IntentMatched(at=self.hub.position, intent=intent.name, slots=dict(intent.slots), text=match.text))
+        result = ActionResult()
+        if (action := self.skills.actions.get(intent.name)) is not None:
+            result = await self._act(action, match)
+        reply = result.reply or respond(match.spec, intent.slots, result.values)
+        if result.end_turn or not reply:
+            return "silent"
+        await self._say(reply)
+        return "answered"
+
+    async def _act(self, action: Action, match: Match) -> ActionResult:
+        context = ActionContext(
+            intent=match.intent.name,
+            slots=match.intent.slots,
+            text=match.text,
+            last_reply=self.memory.last_reply,
+            state=self.memory.state,
+            now=self.now,
+            set_volume=self.set_volume,
+        )
+        try:
+            result = await perform(action, context)
+        except ActionError as error:
+            self.emit(ActionDone(at=self.hub.position, action=action.label, ok=False, detail=error.cause))
+            raise
+        detail = ", ".join(f"{name} {value}" for name, value in result.values.items())
+        self.emit(ActionDone(at=self.hub.position, action=action.label, ok=True, detail=detail))
+        return result
+
+    async def _decline(self, match: NoMatch) -> Outcome:
+        self.emit(NotUnderstood(at=self.hub.position, text=match.text, why=match.why, closest=match.closest))
+        if self.config.assistant.earcons:
+            await self.sink.play(earcon("failed"))
+        await self._say(self.config.assistant.not_understood)
+        return "not_understood"
+
+    async def _apologise(self, error: EdgeVoiceError, spoken: str) -> Outcome:
+        self.emit(Fault(at=self.hub.position, error=type(error).__name__, message=str(error)))
+        await self._say(spoken)
+        return "failed"
+
+    async def _say(self, text: str) -> None:
+        """Speak a reply; one that cannot be spoken is reported and apologised for."""
+        self.emit(Reply(at=self.hub.position, text=text))
+        try:
+            await self._speak(text)
+        except TextError as error:
+            self.emit(Fault(at=self.hub.position, error=type(error).__name__, message=str(error)))
+            await self._speak(self.config.assistant.apology)
+        else:
+            self.memory.last_reply = text
+
+    async def _speak(self, text: str) -> None:
+        await say(
+            text,
+            tts=self.engines.tts,
+            sink=self.sink,
+            elapse=self._elapse,
+            on_first_audio=lambda: self.emit(Speaking(at=self.hub.position)),
+        )
+
+    async def _elapse(self, seconds: float) -> None:
+        """On a recording, playing takes as much of its time as it would take at a speaker."""
+        if self.hub.lossless:
+            await self.hub.wait_until(self.hub.position + samples(seconds))
