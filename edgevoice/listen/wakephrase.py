@@ -14,12 +14,18 @@ one, "now" and "nabu" are not."""
 
 def strip_phrase(text: str, phrase: str) -> str:
     """The transcript without the wake phrase, or the end of it, in front."""
-    said = [re.sub(r"\W", "", word).lower() for word in phrase.split()]
-    heard = list(re.finditer(r"\S+", text))
-    for count in range(min(len(heard), len(said) + 1), 0, -1):
-        front = re.sub(r"\W", "", text[: heard[count - 1].end()]).lower()
-        for first in range(len(said)):
-            tail = "".join(said[first:])
-            if difflib.SequenceMatcher(None, front, tail, autojunk=False).ratio() >= SIMILAR:
-                return text[heard[count - 1].end() :].strip()
-    return text
+    said = [_letters(word) for word in phrase.split()]
+    tails = ["".join(said[first:]) for first in range(len(said))]
+    ends = [word.end() for word in re.finditer(r"\S+", text)][: len(said) + 1]
+    best, cut = SIMILAR, 0
+    for end in ends:
+        front = _letters(text[:end])
+        for tail in tails:
+            similar = difflib.SequenceMatcher(None, front, tail, autojunk=False).ratio()
+            if similar > best:
+                best, cut = similar, end
+    return text[cut:].strip()
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W", "", text).lower()

@@ -1,0 +1,88 @@
+"""The end of speech, on sample positions."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgevoice.engines.protocols import SpeechScore
+from edgevoice.listen.endpoint import Change, Ended, Endpoint, Options, Paused, Resumed, Started
+
+FRAME = 512
+OPTIONS = Options(threshold=0.5, release=0.35, minimum=0.1, silence=0.5, pause=0.2, no_speech=2.0, maximum=5.0)
+
+
+def run(probabilities: Sequence[float], options: Options = OPTIONS, start: int = 0) -> list[Change]:
+    endpoint = Endpoint(options, start)
+    return [
+        change
+        for index, probability in enumerate(probabilities)
+        for change in endpoint.push(SpeechScore(probability, index * FRAME, (index + 1) * FRAME))
+    ]
+
+
+def frames(seconds: float) -> int:
+    return round(seconds * 16_000 / FRAME)
+
+
+def test_speech_then_silence() -> None:
+    changes = run([0.0] * 10 + [0.9] * 20 + [0.0] * 40)
+    assert changes == [
+        Started(10 * FRAME),
+        Paused(30 * FRAME),
+        Ended(end=30 * FRAME, at=46 * FRAME, reason="silence"),  # 16 frames are the first 0.5 s
+    ]
+
+
+def test_hysteresis_keeps_speech_going_between_the_thresholds() -> None:
+    assert run([0.9] * 10 + [0.4] * 40)[1:] == []
+    assert [type(change) for change in run([0.4] * 40)] == []
+
+
+def test_a_pause_that_ends_is_taken_back() -> None:
+    changes = run([0.9] * 10 + [0.0] * 8 + [0.9] * 5 + [0.0] * 30)
+    assert [type(change) for change in changes] == [Started, Paused, Resumed, Paused, Ended]
+    assert changes[-1] == Ended(end=23 * FRAME, at=39 * FRAME, reason="silence")
+
+
+def test_a_click_is_no_utterance() -> None:
+    changes = run([0.9] * 2 + [0.0] * 80)
+    assert changes == [Ended(end=0, at=63 * FRAME, reason="no_speech")]
+
+
+def test_clicks_do_not_add_up() -> None:
+    click = [0.9] * 2 + [0.0] * 10
+    assert [type(change) for change in run(click * 5)] == []
+
+
+def test_nobody_speaks() -> None:
+    assert run([0.1] * 100) == [Ended(end=0, at=63 * FRAME, reason="no_speech")]
+
+
+def test_speech_that_does_not_end_is_cut() -> None:
+    changes = run([0.9] * 400)
+    assert changes == [Started(0), Ended(end=157 * FRAME, at=157 * FRAME, reason="too_long")]
+
+
+def test_frames_before_the_start_do_not_count() -> None:
+    changes = run([0.9] * 10 + [0.0] * 80, start=10 * FRAME)
+    assert changes == [Ended(end=10 * FRAME, at=73 * FRAME, reason="no_speech")]
+
+
+def test_pause_can_be_switched_off() -> None:
+    options = Options(pause=0.5, silence=0.5)
+    assert [type(change) for change in run([0.9] * 10 + [0.0] * 30, options)] == [Started, Ended]
+
+
+@given(st.lists(st.floats(0, 1), max_size=400))
+def test_any_scores_give_an_orderly_history(probabilities: list[float]) -> None:
+    changes = run(probabilities)
+    kinds = [type(change) for change in changes]
+    assert kinds.count(Ended) <= 1
+    assert Ended not in kinds[:-1]
+    assert kinds.count(Started) <= 1
+    assert kinds.count(Paused) - kinds.count(Resumed) in (0, 1)
+    if len(probabilities) >= frames(OPTIONS.maximum) + 1:
+        assert kinds[-1] is Ended
+    if Paused in kinds:
+        assert kinds[0] is Started
