@@ -6,7 +6,7 @@ read strictly: an unknown key, a wrong type or a path that leaves its folder is 
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from edgevoice.errors import ModelError
+from edgevoice import yamlfile
+from edgevoice.errors import ConfigError, ModelError
+from edgevoice.yamlfile import Problem
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="SHA-256, 64 lower-case hex digits")]
 Size = Annotated[int, msgspec.Meta(ge=0, description="bytes")]
@@ -112,6 +114,11 @@ _KINDS: dict[str, type[Source]] = {
 Task = Literal["wake", "vad", "asr", "tts"]
 
 
+class _Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    format: Literal[1]
+    models: dict[str, Any]
+
+
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model as the catalog writes it; files and sources are read one by one, to know their lines."""
 
@@ -121,7 +128,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     author: Text
     origin: WebAddress
     files: dict[str, Any] = {}
-    sources: Annotated[list[dict[str, Any]], msgspec.Meta(min_length=1)]
+    sources: Annotated[list[Any], msgspec.Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,7 @@ class Catalog:
         except KeyError:
             pass
         close = get_close_matches(name, self.models, n=1)
+        close = close or [known for known in self.models if name.lower() in known.lower()]
         remedy = f"did you mean '{close[0]}'?" if close else "see: edgevoice models list"
         raise ModelError("there is no model of that name in the catalog", place=f"model {name}", remedy=remedy)
 
@@ -200,137 +208,106 @@ def read_catalog(path: Path | None = None) -> Catalog:
     """Read and check the catalog.
 
     Raises:
-        ModelError: it cannot be read, or something in it is wrong; the place is ``file:line: key``.
+        ConfigError: it cannot be read, or with everything in it that is wrong; the places are ``file:line: key``.
     """
     path = path or find_catalog()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"the catalog cannot be read: {error.strerror}", place=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise ModelError("the catalog is not UTF-8 text", place=str(path)) from error
-    return _Reader(path).read(text)
-
-
-class _Reader:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self, text: str) -> Catalog:
-        try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
-            data = yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ModelError(f"it is not valid YAML: {error.problem}", place=f"{self.path}:{line}") from error
-        if not isinstance(root, yaml.MappingNode):
-            raise ModelError("it must be a mapping with 'format' and 'models'", place=f"{self.path}:1")
-        self._no_doubles(root)
-        unknown = set(data) - {"format", "models"}
-        if unknown:
-            raise self._error(f"unknown key '{sorted(map(str, unknown))[0]}'", root, "")
-        if data.get("format") != 1:
-            raise self._error("this version of edgevoice reads format 1", root, "format")
-        entries = data.get("models")
-        node = _child(root, "models")
-        if not isinstance(entries, dict) or node is None:
-            raise self._error("it must be a mapping of names to models", root, "models")
-        models = {str(name): self._model(str(name), entry, _child(node, str(name)) or node)
-                  for name, entry in entries.items()}  # fmt: skip
+    problems: list[Problem] = []
+    root = yamlfile.read(path)
+    if root is None:
+        raise ConfigError("it is empty", place=str(path))
+    models: dict[str, Model] = {}
+    if yamlfile.struct(root, _Head, "", problems):
+        _, listed = yamlfile.entries(root, "", [])["models"]
+        for name, (_, node) in yamlfile.entries(listed, "models", problems).items():
+            if model := _model(name, node, problems):
+                models[name] = model
         for model in models.values():
-            self._check_builds(model, models, node)
-        return Catalog(self.path, models)
+            _check_build(model, models, listed, problems)
+    yamlfile.raise_problems(problems)
+    return Catalog(path, models)
 
-    def _model(self, name: str, data: object, node: yaml.Node) -> Model:
-        where = f"models.{name}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise self._error("a model's name is made of letters, digits, '.', '_' and '-'", node, where)
-        entry = self._convert(data, _Entry, node, where)
-        files = {
-            path: self._convert(spec, FileSpec, _descend(node, ["files", path]), f"{where}.files.{path}")
-            for path, spec in entry.files.items()
-        }
-        for path in files:
-            self._inside(path, _descend(node, ["files", path]), f"{where}.files")
-        sources = []
-        for index, item in enumerate(entry.sources):
-            at = _descend(node, ["sources", index])
-            place = f"{where}.sources[{index}]"
-            if len(item) != 1 or next(iter(item)) not in _KINDS:
-                raise self._error(f"a source is exactly one of: {', '.join(_KINDS)}", at, place)
-            kind = next(iter(item))
-            source = self._convert(item[kind], _KINDS[kind], _child(at, kind) or at, f"{place}.{kind}")
-            self._check_source(source, files, at, f"{place}.{kind}")
+
+def _model(name: str, node: yaml.Node, problems: list[Problem]) -> Model | None:
+    where = f"models.{name}"
+
+    def wrong(at: yaml.Node, key: str, cause: str) -> None:
+        problems.append(Problem(f"{yamlfile.line(at)}: {key}", cause))
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        wrong(node, where, "a model's name is made of letters, digits, '.', '_' and '-'")
+    before = len(problems)
+    entry: _Entry | None = yamlfile.struct(node, _Entry, where, problems)
+    if entry is None:
+        return None
+    parts = yamlfile.entries(node, where, [])
+    files: dict[str, FileSpec] = {}
+    if "files" in parts:
+        for path, (key_node, spec) in yamlfile.entries(parts["files"][1], f"{where}.files", problems).items():
+            files[path] = yamlfile.value(spec, FileSpec, f"{where}.files.{path}", problems)
+            if not is_inside(path):
+                wrong(key_node, f"{where}.files", f"'{path}' is not a plain path inside the folder")
+    sources: list[Source] = []
+    for index, item in enumerate(parts["sources"][1].value):
+        place = f"{where}.sources[{index}]"
+        found = yamlfile.entries(item, place, problems)
+        kind = next(iter(found), "")
+        if len(found) != 1 or kind not in _KINDS:
+            wrong(item, place, f"a source is exactly one of: {', '.join(_KINDS)}")
+            continue
+        source = yamlfile.value(found[kind][1], _KINDS[kind], f"{place}.{kind}", problems)
+        if source is not None:
+            for cause in _faults(source, files):
+                wrong(item, f"{place}.{kind}", cause)
             sources.append(source)
-        return Model(
-            name=name, task=entry.task, description=entry.description, licence=entry.licence, author=entry.author,
-            origin=entry.origin, files=files, sources=tuple(sources),
-        )  # fmt: skip
+    if len(problems) > before:
+        return None
+    return Model(
+        name=name,
+        task=entry.task,
+        description=entry.description,
+        licence=entry.licence,
+        author=entry.author,
+        origin=entry.origin,
+        files=files,
+        sources=tuple(sources),
+    )
 
-    def _check_source(self, source: Source, files: Mapping[str, FileSpec], node: yaml.Node, place: str) -> None:
-        if isinstance(source, BuildSource | ArchiveSource):
-            if isinstance(source, ArchiveSource) and source.strip:
-                self._inside(source.strip, node, f"{place}.strip")
+
+def _faults(source: Source, files: Mapping[str, FileSpec]) -> Iterator[str]:
+    """What is wrong with a source beside its types."""
+    paths: list[str] = []
+    match source:
+        case BuildSource():
             return
-        if not files:
-            raise self._error("the model's 'files' with size and sha256 are missing", node, place)
-        members = source.files if isinstance(source, UrlSource) else source.members
-        for name in members:
-            if name not in files:
-                raise self._error(f"'{name}' is not one of the model's files", node, place)
-        if isinstance(source, UrlSource):
-            if source.base is None and set(members) != set(files):
-                raise self._error("without 'base' every file needs an address", node, place)
+        case ArchiveSource():
+            paths = [source.strip] if source.strip else []
+            members: Mapping[str, str] = {}
+        case UrlSource():
+            members = source.files
+            if source.base is None and members.keys() != files.keys():
+                yield "without 'base' every file needs an address"
+        case PathSource():
+            members = source.members
+            paths = list(members.values())
+        case WheelSource() | PackageSource():
+            members = source.members
+            paths = [*members.values(), *([source.folder] if source.folder else [])]
+    if not files and not isinstance(source, ArchiveSource):
+        yield "the model's 'files', with size and sha256 each, are missing"
+    yield from (f"'{name}' is not one of the model's files" for name in members if name not in files)
+    yield from (f"'{path}' is not a plain path inside the folder" for path in paths if not is_inside(path))
+
+
+def _check_build(model: Model, models: Mapping[str, Model], listed: yaml.Node, problems: list[Problem]) -> None:
+    """What a model is built from must be there, and nothing is built from itself."""
+    seen = [model.name]
+    while build := next((s for s in models[seen[-1]].sources if isinstance(s, BuildSource)), None):
+        if build.source not in models or build.source in seen:
+            cause = "it is built from itself" if build.source in seen else f"there is no model '{build.source}'"
+            _, node = yamlfile.entries(listed, "models", [])[model.name]
+            problems.append(Problem(f"{yamlfile.line(node)}: models.{model.name}.sources", cause))
             return
-        for member in members.values():
-            self._inside(member, node, place)
-        if not isinstance(source, PathSource) and source.folder:
-            self._inside(source.folder, node, f"{place}.folder")
-
-    def _check_builds(self, model: Model, models: Mapping[str, Model], node: yaml.Node) -> None:
-        """What a model is built from must be there, and nothing is built from itself."""
-        seen = [model.name]
-        while True:
-            build = next((s for s in models[seen[-1]].sources if isinstance(s, BuildSource)), None)
-            if build is None:
-                return
-            if build.source not in models or build.source in seen:
-                cause = "is built from itself" if build.source in seen else "there is no such model"
-                raise self._error(f"'{build.source}': {cause}", _descend(node, [seen[-1]]), f"models.{seen[-1]}")
-            seen.append(build.source)
-
-    def _inside(self, path: str, node: yaml.Node, place: str) -> None:
-        if not is_inside(path):
-            raise self._error(f"'{path}' is not a plain path inside the folder", node, place)
-
-    def _convert(self, data: object, kind: type[Any], node: yaml.Node, where: str) -> Any:
-        try:
-            return msgspec.convert(data, kind)
-        except msgspec.ValidationError as error:
-            cause, _, tail = str(error).partition(" - at `$")
-            keys = re.findall(r"\.([^.\[`]+)|\[(\d+)\]", tail)
-            steps: list[str | int] = [name or int(index) for name, index in keys]
-            key = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-            unknown = re.search(r"unknown field `(.+)`", cause)
-            at = _descend(node, [*steps, unknown[1]] if unknown else steps)
-            raise self._error(cause.replace("`", "'"), at, where + key) from None
-
-    def _no_doubles(self, node: yaml.Node) -> None:
-        """A key that is written twice would silently hide the first."""
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    raise self._error(f"the key '{key.value}' is written twice", key, "")
-                seen.add(key.value)
-                self._no_doubles(value)
-        elif isinstance(node, yaml.SequenceNode):
-            for item in node.value:
-                self._no_doubles(item)
-
-    def _error(self, cause: str, node: yaml.Node, key: str) -> ModelError:
-        place = f"{self.path}:{node.start_mark.line + 1}"
-        return ModelError(cause, place=f"{place}: {key}" if key else place)
+        seen.append(build.source)
 
 
 def is_inside(path: str) -> bool:
@@ -338,22 +315,3 @@ def is_inside(path: str) -> bool:
     parts = path.split("/")
     plain = not any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts)
     return plain and not PurePosixPath(path).is_absolute()
-
-
-def _child(node: yaml.Node, key: str | int) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for name, value in node.value if name.value == str(key)), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-        item: yaml.Node = node.value[key]
-        return item
-    return None
-
-
-def _descend(node: yaml.Node, keys: Sequence[str | int]) -> yaml.Node:
-    """The node that the keys lead to, or the last one on the way that is there."""
-    for key in keys:
-        below = _child(node, key)
-        if below is None:
-            break
-        node = below
-    return node

@@ -19,7 +19,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ class ModelStore:
             catalog: what there is; that of edgevoice when None.
 
         Raises:
-            ModelError: the catalog cannot be read.
+            ConfigError: something in the catalog is wrong.
         """
         self.root = (root or default_root()).absolute()
         self.catalog = catalog or read_catalog()
@@ -141,6 +141,10 @@ class ModelStore:
     def outdated(self) -> list[str]:
         """The models of which only another version than the catalog's is installed."""
         return [m.name for m in self.catalog if not self._folder(m).is_dir() and self._versions(m.name)]
+
+    def broken(self) -> list[str]:
+        """The models whose folder is there without a manifest that can be read."""
+        return [m.name for m in self.catalog if self._folder(m).is_dir() and _manifest(self._folder(m)) is None]
 
     def verify(self, names: Sequence[str], progress: Progress | None = None) -> list[Damage]:
         """Hash every file of the models; what is wrong with them, nothing if all is well.
@@ -269,7 +273,9 @@ class ModelStore:
             manifest = _manifest(folder) or self._describe(base, base.sources[0], folder)
         module, _, function = source.with_.partition(":")
         progress.step(f"{model.name}: building from {base.name}")
-        getattr(importlib.import_module(module), function)(folder, target, progress.step)
+        build: Callable[[Path, Path, Callable[[str, float], None]], None]
+        build = getattr(importlib.import_module(module), function)
+        build(folder, target, lambda what, part: progress.advance(round(part * source.size), source.size))
         built_from = {name: spec.sha256 for name, spec in _expected(base, manifest).items()}
         return self._describe(model, source, target, built_from)
 
