@@ -86,6 +86,20 @@ def _with_stable_names(devices: list[Device], proc: Path) -> list[Device]:
     return result
 
 
+SERVERS = ("pulse", "pipewire")
+"""How ALSA calls the sound servers that take any rate and channel count."""
+
+CARD_CHANNELS = 8
+"""More channels than a card has: ALSA's way to say that any number will do."""
+
+
+def by_server(device: Device, devices: list[Device]) -> bool:
+    """Whether a sound server stands behind the device: it mixes and resamples by itself, and better than we could
+    after it, for its native rate as PortAudio reports it is made up."""
+    runs = any(other.name in SERVERS for other in devices)
+    return runs and max(device.inputs, device.outputs) > CARD_CHANNELS
+
+
 def list_devices() -> list[Device]:
     """All sound devices, in the system's order.
 
@@ -99,9 +113,9 @@ def list_devices() -> list[Device]:
         portaudio.terminate(library)
 
 
-def has_sound_card(*, record: bool) -> bool:
-    """There is a default microphone (``record``) or a default speaker."""
-    return any(device.default_input if record else device.default_output for device in list_devices())
+def has_sound_card(input: bool) -> bool:  # noqa: A002
+    """There is a default microphone (``input``) or a default speaker."""
+    return any(device.default_input if input else device.default_output for device in list_devices())
 
 
 def find(devices: list[Device], name: str, *, record: bool) -> Device:

@@ -24,9 +24,6 @@ DEAF_SECONDS = 5.0
 WATCH_SECONDS = 1.0
 """How often the device is looked at: a stream that has stopped by itself is noticed within this time."""
 
-MIXABLE_CHANNELS = 8
-"""A device with more channels is no card but a sound server, which mixes to any number itself."""
-
 FALLBACK_RATES = (48_000, 44_100, RATE)
 """What sound cards take, tried when the rate wanted is refused."""
 
@@ -69,7 +66,9 @@ class Microphone:
         return round(self._options.block * rate / RATE)
 
     def _open(self) -> tuple[Any, int, int, Converter]:
-        device = devices.find(devices.read_devices(self._library), self._options.device, record=True)
+        known = devices.read_devices(self._library)
+        device = devices.find(known, self._options.device, record=True)
+        server = devices.by_server(device, known)
         self.name = device.name
         channel = self._options.channel
         if isinstance(channel, int):
@@ -81,14 +80,15 @@ class Microphone:
                 )
             channels = [channel + 1, device.inputs]
         else:
-            channels = [device.inputs if device.inputs <= MIXABLE_CHANNELS else 1, 2, 1]
+            channels = [1 if device.inputs > devices.CARD_CHANNELS else device.inputs, 2, 1]
+        native = [RATE, device.rate] if server else [device.rate]
         wanted = [self._options.rate] if self._options.rate else []
         stream, rate, count = portaudio.open_stream(
             self._library,
             index=device.index,
             name=device.name,
             record=True,
-            rates=[*wanted, device.rate, *FALLBACK_RATES],
+            rates=[*wanted, *native, *FALLBACK_RATES],
             channels=channels,
             frames=self._frames,
             callback=self._callback,
@@ -129,9 +129,10 @@ class Microphone:
                 frames = np.frombuffer(data, np.int16)
                 expected = position + len(data) // self._frame_bytes
                 samples = self._converter.push(frames)
-                for block in reblock.push(Audio(samples, RATE, at)):
-                    yield block
+                audio = Audio(samples, RATE, at)
                 at += len(samples)
+                for block in reblock.push(audio):
+                    yield block
             if self._failure is not None:
                 raise self._failure
             if not self._ring:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import ctypes
+import logging
 import os
 import re
 import sys
@@ -13,13 +15,15 @@ from typing import Any, TypeVar
 from edgevoice.engines.registry import require
 from edgevoice.errors import DeviceError
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 _NOISE = re.compile(
-    rb"ALSA lib |Cannot connect to server|jack server is not running|JackShm|Expression '|PaAlsa|connect\(2\) call to "
+    rb"Cannot connect to server|jack server is not running|JackShm|Expression '|PaAlsa|connect\(2\) call to "
     rb"/(?:dev/shm|tmp)/jack|attempt to connect to server failed|\s*$"
 )
-"""Lines that ALSA, JACK and PortAudio write to standard error while they try every device there might be."""
+"""Lines that JACK and PortAudio write to standard error while they try every device there might be."""
 
 _lock = threading.Lock()
 """Pa_Initialize and Pa_Terminate are not thread-safe, and neither is moving a file descriptor."""
@@ -49,6 +53,23 @@ def quiet() -> Iterator[None]:
                 os.close(real)
 
 
+def _alsa_says(file: bytes, line: int, function: bytes, _error: int, message: bytes) -> None:
+    # The message's arguments are variadic and stay unread.
+    log.debug("ALSA %s:%d (%s) %s", file.decode(), line, function.decode(), message.decode())
+
+
+_alsa_handler = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)(
+    _alsa_says
+)
+"""Kept for ever: ALSA may call it at any time."""
+
+
+def _quiet_alsa() -> None:
+    """Send what ALSA reports, at the start and while a stream runs, to the debug log."""
+    with contextlib.suppress(OSError):  # a PortAudio without ALSA
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_alsa_handler)
+
+
 def initialize() -> Any:
     """A ``pyaudio.PyAudio``; ends with ``terminate``. PortAudio looks for devices only when the first one is made, so
     a device that comes back is found after all streams were closed.
@@ -59,6 +80,7 @@ def initialize() -> Any:
     pyaudio = require("pyaudio", distribution="PyAudio")
     # Asking for JACK must not start a server of it.
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
+    _quiet_alsa()
     with quiet():
         return pyaudio.PyAudio()
 

@@ -97,7 +97,8 @@ class Speaker:
                 if self._first is None:
                     self._first = now
                 ahead = max(clock["output_buffer_dac_time"] - clock["current_time"], 0.0)
-                self._heard_at = now + ahead + len(data) / self._frame_bytes / self.rate
+                # The device fills its own buffer in a burst at first; it is heard at the pace of the clock.
+                self._heard_at = max(now + ahead, self._heard_at) + len(data) / self._frame_bytes / self.rate
             else:
                 self._idle += frames
             done = self._idle >= IDLE_SECONDS * self.rate
