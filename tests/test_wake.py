@@ -55,7 +55,7 @@ def test_two_words_at_the_same_moment_are_one_wake() -> None:
     [
         ("Okay Nabu, turn on the light.", "turn on the light."),
         ("Nabu, turn on the light.", "turn on the light."),
-        ("Nab you turn on the light.", "turn on the light."),
+        ("Nab, turn on the light.", "turn on the light."),
         ("boo. Turn on the light.", "boo. Turn on the light."),
         ("now turn on the light", "now turn on the light"),
         ("Turn on the light.", "Turn on the light."),
