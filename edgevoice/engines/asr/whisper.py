@@ -1,0 +1,203 @@
+"""Whisper (Radford et al., 2022) in ONNX Runtime. It streams by decoding again while somebody speaks."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from edgevoice.audio.pcm import RATE, Audio, Float32
+from edgevoice.engines.asr import whisper_tokens
+from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
+from edgevoice.engines.asr.whisper_net import WhisperNet
+from edgevoice.engines.asr.whisper_stream import Agreement, Schedule, quietest
+from edgevoice.engines.protocols import AsrHint, Hypothesis, ModelPaths
+from edgevoice.errors import ConfigError
+
+_WINDOW = 28 * RATE
+"""Longer audio is cut. Below the 30 s that Whisper can see, so that some silence always follows."""
+_CUT_AFTER = 20 * RATE
+"""The cut is made at the quietest place between this and the window's end."""
+_SHORTEST = RATE // 10
+"""Less audio than this holds no word."""
+_SILENCE = 1e-4
+"""A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    model: Annotated[str, msgspec.Meta(description="Name of the model, or the path of a directory.")] = (
+        "whisper-tiny.en-int8"
+    )
+    language: Annotated[
+        str | None, msgspec.Meta(description="What is spoken, for example 'de'. Multilingual models only.")
+    ] = None
+    threads: Annotated[int, msgspec.Meta(description="Processor threads.", ge=1, le=64)] = 1
+    partials: Annotated[bool, msgspec.Meta(description="Give a partial text while somebody speaks.")] = True
+    partial_interval: Annotated[
+        float,
+        msgspec.Meta(
+            description="Seconds of new audio after which there is a new partial text at the earliest; the intervals "
+            "grow with the utterance.",
+            ge=0.2,
+            le=30.0,
+        ),
+    ] = 1.0
+    padding: Annotated[
+        float,
+        msgspec.Meta(
+            description="Seconds of silence the recogniser sees after the audio. Less is faster; where it makes the "
+            "text repeat itself, the full 30 s are used. 30: always those.",
+            ge=0.0,
+            le=30.0,
+        ),
+    ] = 1.0
+    max_tokens: Annotated[
+        int, msgspec.Meta(description="Tokens of one text (of at most 28 s of audio) at most.", ge=1, le=444)
+    ] = 224
+    suppress_symbols: Annotated[
+        bool, msgspec.Meta(description="Never write brackets, notes and other signs that nobody speaks.")
+    ] = True
+    no_speech_threshold: Annotated[
+        float,
+        msgspec.Meta(
+            description="Probability of 'no speech' above which an unsure text is dropped. 1: never.", ge=0.0, le=1.0
+        ),
+    ] = 0.6
+    min_log_probability: Annotated[
+        float,
+        msgspec.Meta(description="Mean log-probability of a token below which a text is unsure.", ge=-20.0, le=0.0),
+    ] = -1.0
+
+
+class WhisperEngine:
+    """The weights and options; see ``edgevoice.engines.protocols.AsrEngine``."""
+
+    def __init__(self, options: Options, net: WhisperNet, tokens: whisper_tokens.Tokens) -> None:
+        self.options = options
+        self.tokens = tokens
+        self._net: WhisperNet | None = net
+        self._rules: Rules = rules(tokens, options.language, options.suppress_symbols, options.max_tokens)
+
+    def open(self, hint: AsrHint | None = None) -> "WhisperSession":
+        """A session for one utterance. Whisper writes freely: the hint is not used."""
+        return WhisperSession(self)
+
+    def close(self) -> None:
+        self._net = None
+
+    def decode(self, samples: Float32, forced: list[int]) -> Decoded:
+        """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens."""
+        if self._net is None:
+            raise RuntimeError("the engine is closed")
+        nothing = Decoded([], 0.0, 1.0, False)
+        if len(samples) < _SHORTEST or np.abs(samples).max() < _SILENCE:
+            return nothing
+        options = self.options
+        result = decode(self._net, self._rules, samples, padding=options.padding, forced=forced)
+        unsure = result.log_probability < options.min_log_probability
+        if not forced and unsure and result.no_speech > options.no_speech_threshold:
+            return nothing
+        return result
+
+
+class WhisperSession:
+    """One utterance of any length. What lies more than 28 s back is decided and no longer decoded."""
+
+    def __init__(self, engine: WhisperEngine) -> None:
+        self._engine = engine
+        self._samples = np.zeros(0, np.float32)
+        self._done = ""
+        """Text of the audio that was cut off."""
+        self._log_probabilities: list[tuple[float, int]] = []
+        """Of the pieces that were cut off: mean and number of tokens."""
+        self._schedule = Schedule(engine.options.partial_interval)
+        self._agreement = self._new_agreement()
+        self._paused: Hypothesis | None = None
+
+    def _new_agreement(self) -> Agreement:
+        texts = self._engine.tokens.texts
+        return Agreement(lambda token: texts[token].startswith(_SPACE))
+
+    def feed(self, audio: Audio) -> Hypothesis | None:
+        if len(audio) == 0:
+            return None
+        self._paused = None
+        self._samples = np.concatenate([self._samples, audio.float32()])
+        while len(self._samples) > _WINDOW:
+            self._cut()
+        due = self._schedule.due(len(self._samples))
+        if due is None or not self._engine.options.partials:
+            return None
+        decoded = self._engine.decode(self._samples[:due], self._agreement.committed)
+        self._agreement.push(decoded.tokens)
+        return self._hypothesis(decoded, final=False)
+
+    def _cut(self) -> None:
+        end = quietest(self._samples, _CUT_AFTER, _WINDOW)
+        decoded = self._engine.decode(self._samples[:end], self._agreement.committed)
+        self._done = _join(self._done, self._engine.tokens.text(decoded.tokens))
+        self._log_probabilities.append((decoded.log_probability, len(decoded.tokens)))
+        self._samples = self._samples[end:]
+        self._schedule.restart()
+        self._agreement = self._new_agreement()
+
+    def pause(self) -> Hypothesis | None:
+        if self._paused is None:
+            decoded = self._engine.decode(self._samples, self._agreement.committed)
+            self._paused = self._hypothesis(decoded, final=True)
+        return self._paused
+
+    def finish(self) -> Hypothesis:
+        if self._paused is None:
+            self.pause()
+        assert self._paused is not None
+        return self._paused
+
+    def close(self) -> None:
+        self._samples = np.zeros(0, np.float32)
+
+    def _hypothesis(self, decoded: Decoded, *, final: bool) -> Hypothesis:
+        text = _join(self._done, self._engine.tokens.text(decoded.tokens))
+        committed = _join(self._done, self._engine.tokens.text(self._agreement.committed))
+        parts = [*self._log_probabilities, (decoded.log_probability, len(decoded.tokens))]
+        count = sum(tokens for _, tokens in parts)
+        mean = sum(value * tokens for value, tokens in parts) / count if count else 0.0
+        return Hypothesis(text, len(text) if final else len(committed), math.exp(mean) if count else 0.0)
+
+
+_SPACE = whisper_tokens.write(b" ")
+
+
+def _join(before: str, after: str) -> str:
+    after = after.strip()
+    return f"{before} {after}" if before and after else before or after
+
+
+def load(options: Options, store: ModelPaths) -> WhisperEngine:
+    """Load the weights.
+
+    Raises:
+        ModelError: the model is missing or damaged. ConfigError: the model does not know the language.
+        EngineMissingError, EngineBrokenError: ONNX Runtime.
+    """
+    folder = store.path(options.model)
+    tokens = whisper_tokens.load(folder / "tokens.json")
+    return WhisperEngine(options, WhisperNet(folder, options.threads), tokens)
+
+
+def transcribe(engine: WhisperEngine, audio: Audio) -> Iterator[tuple[int, int, str]]:
+    """The text of audio of any length, piece by piece: first and last capture index, and the text (may be empty).
+
+    Raises:
+        ConfigError: the audio is not of 16 kHz.
+    """
+    if audio.rate != RATE:
+        raise ConfigError(f"Whisper hears {RATE} Hz, not {audio.rate}", remedy="resample the audio first")
+    start = 0
+    while start < len(audio):
+        piece = audio.samples[start : start + _WINDOW].astype(np.float32) / np.float32(32768.0)
+        end = start + (quietest(piece, _CUT_AFTER, _WINDOW) if len(audio) - start > _WINDOW else len(piece))
+        decoded = engine.decode(piece[: end - start], [])
+        yield audio.start + start, audio.start + end, engine.tokens.text(decoded.tokens).strip()
+        start = end

@@ -1,0 +1,112 @@
+"""Runs the graphs that ``edgevoice.export.whisper`` writes. Keys and values stay in ONNX Runtime's own memory."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgevoice.audio.pcm import Float32
+from edgevoice.engines import onnx
+from edgevoice.engines.registry import require
+from edgevoice.errors import ModelError
+
+FORMAT = 1
+"""Version of the model's files that this module reads; see ``edgevoice.export.whisper``."""
+
+
+class WhisperNet:
+    """The weights: encoder and decoder.
+
+    Args:
+        folder: what ``build_whisper`` wrote.
+        threads: for each of the two.
+
+    Raises:
+        ModelError: a file is missing, damaged or of another version.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        dims = _dims(folder / "model.json")
+        try:
+            self.mels = int(dims["mels"])
+            self.audio_positions = int(dims["audio_positions"])
+            self.text_positions = int(dims["text_positions"])
+            self.layers = int(dims["decoder_layers"])
+            heads, width = int(dims["heads"]), int(dims["width"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
+        self._encoder = onnx.session(folder / "encoder.onnx", threads=threads)
+        self._decoder = onnx.session(folder / "decoder.onnx", threads=threads)
+        self._value = require("onnxruntime").OrtValue.ortvalue_from_numpy
+        self._cross_names = [output.name for output in self._encoder.get_outputs()]
+        self._decoder_outputs = [output.name for output in self._decoder.get_outputs()]
+        self._past_names = [f"past_{name}" for name in self._decoder_outputs[1:]]
+        head = width // heads
+        self._empty: dict[str, Any] = {"parents": self._value(np.zeros(1, np.int64))}
+        for layer in range(self.layers):
+            self._empty[f"prefix_key_{layer}"] = self._zeros(heads, head, 0)
+            self._empty[f"prefix_value_{layer}"] = self._zeros(heads, 0, head)
+            self._empty[f"past_key_{layer}"] = self._zeros(1, heads, head, 0)
+            self._empty[f"past_value_{layer}"] = self._zeros(1, heads, 0, head)
+
+    def _zeros(self, *shape: int) -> Any:
+        return self._value(np.zeros(shape, np.float32))
+
+    def encode(self, mel: Float32) -> dict[str, Any]:
+        """What a decoder needs to know of the audio.
+
+        Args:
+            mel: shape [mels, T], T even and at most twice ``audio_positions``.
+        """
+        values = self._encoder.run_with_ort_values(None, {"mel": self._value(mel[None])})
+        return dict(zip(self._cross_names, values, strict=True))
+
+    def open(self, cross: dict[str, Any]) -> "Decoding":
+        """Begin to write a text about the audio that was encoded."""
+        return Decoding(self, {**self._empty, **cross})
+
+    def _run(self, feed: dict[str, Any], tokens: Sequence[int]) -> Float32:
+        feed["tokens"] = self._value(np.array([tokens], np.int64))
+        logits, *own = self._decoder.run_with_ort_values(self._decoder_outputs, feed)
+        feed.update(zip(self._past_names, own, strict=True))
+        result: Float32 = logits.numpy()[0]
+        return result
+
+
+class Decoding:
+    """One text that is being written, token by token."""
+
+    def __init__(self, net: WhisperNet, feed: dict[str, Any]) -> None:
+        self._net = net
+        self._feed = feed
+
+    def step(self, tokens: Sequence[int]) -> Float32:
+        """Append tokens; the logits of the one after them, shape [vocabulary]."""
+        return self._net._run(self._feed, tokens)
+
+
+def _dims(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        dims: dict[str, Any] = content["dims"]
+        if content["kind"] != "whisper" or content["format"] != FORMAT:
+            raise ModelError(
+                f"it is of kind '{content['kind']}', format {content['format']}; needed is 'whisper', format {FORMAT}",
+                place=str(path),
+                remedy="build or fetch the model again with: edgevoice models pull",
+            )
+    except FileNotFoundError as error:
+        raise ModelError(
+            "there is no such file",
+            place=str(path),
+            remedy="a Whisper model for edgevoice is a directory made by: edgevoice models pull",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    return dims
+
+
+def _damaged(path: Path, cause: str) -> ModelError:
+    return ModelError(f"it is damaged: {cause}", place=str(path), remedy="fetch it again with: edgevoice models pull")
