@@ -1,0 +1,291 @@
+"""A grammar: packs of intents, compiled and ready to match."""
+
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import overload
+
+from edgevoice.errors import GrammarError
+from edgevoice.think import pack as packs
+from edgevoice.think import source
+from edgevoice.think.automaton import Automaton
+from edgevoice.think.compiler import MAX_STATES, Compiled, compile_list, compile_pack
+from edgevoice.think.match import (
+    MAX_WORDS,
+    Explanation,
+    Intent,
+    Match,
+    Matcher,
+    NoMatch,
+    read_slots,
+    read_steps,
+    score,
+)
+from edgevoice.think.nearest import nearest
+from edgevoice.think.pack import Block, Entry, IntentSpec, Pack, SlotValue
+from edgevoice.think.phrases import sentences, template_sentences
+from edgevoice.think.source import Problems
+from edgevoice.think.words import normalise
+
+log = logging.getLogger("edgevoice.think")
+
+_SAMPLES = 6
+"""Sentences of each template that are tried for being claimed by a second intent."""
+
+_MAX_SAMPLES = 3_000
+"""Sentences tried in all; a sentence takes about 0.1 ms. Beyond that the check is left out, and the log says so."""
+
+_MAX_WARNINGS = 20
+
+
+def default_pack(language: str = "en") -> Path:
+    """The directory of the pack for a home that comes with edgevoice.
+
+    Raises:
+        GrammarError: there is none for this language.
+    """
+    root = Path(__file__).parent.parent / "data" / "intents"
+    found = root / language
+    if not found.is_dir():
+        known = sorted(path.name for path in root.iterdir() if path.is_dir())
+        raise GrammarError(
+            f"there is no default pack for the language '{language}'",
+            remedy=f"there are: {', '.join(known)}; or write a pack of your own",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Phrases(Sequence[str]):
+    """Complete sentences in lower case, numbers as words."""
+
+    phrases: tuple[str, ...]
+    cut: bool
+    """There are more sentences than were asked for."""
+    open: bool
+    """Some sentences have a free text in them and cannot be listed."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing can be said but these."""
+        return not self.cut and not self.open
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        return self.phrases[index]
+
+    def __len__(self) -> int:
+        return len(self.phrases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What matching reads; exchanged as a whole when a list is replaced."""
+
+    automaton: Automaton
+    matcher: Matcher
+
+
+class Grammar:
+    """Made by ``Grammar.load``. May be used by several threads."""
+
+    def __init__(
+        self, pack: Pack, compiled: Compiled, specs: Mapping[str, IntentSpec], blocks: Mapping[int, IntentSpec]
+    ):
+        self._pack = pack
+        self._compiled = compiled
+        self._intents = specs
+        self._specs = blocks
+        self._ready = _Ready(compiled.automaton, Matcher(compiled.automaton))
+        self._replacing = Lock()
+
+    @classmethod
+    def load(cls, paths: Sequence[Path]) -> "Grammar":
+        """Read and compile packs (directories or files). Later ones extend and override earlier ones.
+
+        Sentences that two intents claim, and lists without values, are logged as warnings.
+
+        Raises:
+            GrammarError: with every problem of the packs, each with file, line, column and a pointer.
+        """
+        pack, problems = packs.load(paths)
+        compiled = compile_pack(pack, problems)
+        specs, blocks = _specs(pack, compiled, problems)
+        problems.raise_any()
+        if compiled is None or not compiled.templates:
+            where = ", ".join(map(str, paths)) or "no pack"
+            raise GrammarError("there is not a single sentence", place=where, remedy="add an intent with sentences")
+        grammar = cls(pack, compiled, specs, blocks)
+        for warning in itertools.islice([*compiled.warnings, *grammar._claims()], _MAX_WARNINGS):
+            log.warning("%s", warning)
+        return grammar
+
+    @property
+    def intents(self) -> Mapping[str, IntentSpec]:
+        return self._intents
+
+    @property
+    def automaton(self) -> Automaton:
+        """The automaton as it is now; a replaced list makes a new one."""
+        return self._ready.automaton
+
+    @property
+    def lists(self) -> Sequence[str]:
+        """Names of the lists."""
+        return list(self._pack.lists)
+
+    def match(self, text: str) -> Match | NoMatch:
+        """The intent of a text, or why there is none."""
+        ready, words = self._ready, normalise(text)
+        found = ready.matcher.candidates(words)
+        if not found:
+            return self._no_match(ready, words)
+        best = found[0]
+        template, block = self._compiled.templates[best.template]
+        steps = read_steps(best, words, ready.automaton.nets)
+        slots = {**block.slots, **read_slots(best.events(), words, best.lead)}
+        spec = self._specs[id(block)]
+        explanation = Explanation(template.text, template.place.short, steps)
+        return Match(Intent(spec.name, slots), spec, " ".join(words), score(steps), explanation)
+
+    def phrases(self, limit: int) -> Phrases:
+        """At most ``limit`` sentences, every template having its turn; see ``Phrases.cut``."""
+        automaton = self._ready.automaton
+        found, cut, open_ = sentences(automaton, limit)
+        return Phrases(tuple(found), cut, open_)
+
+    def replace_list(self, name: str, values: Iterable[str | Entry]) -> None:
+        """Give a list other values, at once for all that is matched from now on.
+
+        Args:
+            name: of a list of the packs.
+            values: what is said, as plain text (no template); or entries, which have a meaning and a context besides.
+
+        Raises:
+            GrammarError: there is no such list, it is no list of values, a value has no word in it, or there are too
+                many. The list stays as it was.
+        """
+        definition = self._pack.lists.get(name)
+        if definition is None:
+            raise GrammarError(f"there is no list '{name}'", remedy=source.did_you_mean(name, self._pack.lists))
+        if definition.numbers is not None or definition.wildcard:
+            raise GrammarError(f"'{name}' is no list of values", place=definition.origin.place.short)
+        entries = []
+        for value in values:
+            entry = Entry(value) if isinstance(value, str) else replace(value, origin=None, place=None)
+            if not normalise(entry.text):
+                raise GrammarError(f"nothing is left of '{entry.text}' as words", place=f"list '{name}'")
+            entries.append(entry)
+        changed = replace(definition, entries=tuple(entries))
+        with self._replacing:
+            old = self._ready.automaton
+            made = self._compiled.list_nets[name]
+            budget = MAX_STATES - old.states + sum(len(old.nets[number]) for number in made.values())
+            nets = {}
+            for filter_, number in made.items():
+                net = compile_list(changed, filter_, budget)
+                if net is None:
+                    raise GrammarError(
+                        f"with these {len(entries)} values the automaton reaches its limit of {MAX_STATES} states",
+                        place=f"list '{name}'",
+                        remedy="use fewer values",
+                    )
+                budget -= len(net)
+                nets[number] = net
+            automaton = old.replaced(nets)
+            self._ready = _Ready(automaton, Matcher(automaton))
+
+    def _no_match(self, ready: _Ready, words: Sequence[str]) -> NoMatch:
+        text = " ".join(words)
+        if not words:
+            return NoMatch(text, None, None, None, None, "there are no words in it")
+        if len(words) > MAX_WORDS:
+            return NoMatch(text, None, None, None, None, f"more than {MAX_WORDS} words")
+        lead, end = ready.matcher.trim(words)
+        found = nearest(ready.automaton, words[lead:end]) if lead < end else None
+        if found is None:
+            why = "nothing comes close" if lead < end else "nothing is left without the words that are skipped"
+            return NoMatch(text, None, None, None, None, why)
+        template, block = self._compiled.templates[found.template]
+        name = self._specs[id(block)].name
+        return NoMatch(text, found.sentence, name, template.place.short, found.distance, "; ".join(found.differences))
+
+    def _claims(self) -> Iterable[str]:
+        """Warnings about sentences that are as good a sentence of another intent; found by trying some sentences of
+        every template, in which each alternative has its turn."""
+        compiled, seen = self._compiled, set()
+        if len(compiled.templates) * _SAMPLES > _MAX_SAMPLES:
+            log.info("%d templates: not checked for sentences of two intents", len(compiled.templates))
+            return
+        for number, (template, block) in enumerate(compiled.templates):
+            for words in itertools.islice(template_sentences(compiled.automaton, number), _SAMPLES):
+                found = self._ready.matcher.candidates(words)
+                own = next((candidate for candidate in found if candidate.template == number), None)
+                for other in found:
+                    theirs, their_block = compiled.templates[other.template]
+                    names = self._specs[id(block)].name, self._specs[id(their_block)].name
+                    pair = frozenset((number, other.template))
+                    if own is None or names[0] == names[1] or other.cost != own.cost or pair in seen:
+                        continue
+                    seen.add(pair)
+                    first, second = sorted(
+                        ((number, names[0], template), (other.template, names[1], theirs)), key=_number
+                    )
+                    yield (
+                        f"{second[2].place.short}: '{' '.join(words)}' is a sentence of {second[1]} and of {first[1]} "
+                        f"({first[2].place.short}); {first[1]} gets it"
+                    )
+
+
+def _number(item: tuple[int, str, packs.Template]) -> int:
+    return item[0]
+
+
+def _specs(
+    pack: Pack, compiled: Compiled | None, problems: Problems
+) -> tuple[dict[str, IntentSpec], dict[int, IntentSpec]]:
+    """The intents' specs by name, and those of the blocks by the blocks' ``id``."""
+    filled: dict[int, set[str]] = {}
+    if compiled is not None:
+        for (_, block), slots in zip(compiled.templates, compiled.slots, strict=True):
+            filled.setdefault(id(block), set()).update(slots, block.slots)
+    by_name: dict[str, IntentSpec] = {}
+    by_block: dict[int, IntentSpec] = {}
+    for intent in pack.intents.values():
+
+        def texts(values: Iterable[source.Value], blocks: Sequence[Block]) -> tuple[str, ...]:
+            known = {slot for block in blocks for slot in filled.get(id(block), ())}
+            resolved = [text for value in values for text in pack.responses.get(str(value.node.value), [value])]
+            if compiled is None:  # the slots are not known: say nothing about them
+                return ()
+            return tuple(packs.check_response(value, known, problems) for value in resolved)
+
+        if not any(block.sentences for block in intent.blocks) and not problems.found:
+            problems.add(intent.origin, f"the intent '{intent.name}' has no sentences")
+        place = intent.origin.place.short
+        plain = [block for block in intent.blocks if not block.responses]
+        spec = IntentSpec(
+            intent.name,
+            source.plain(intent.action) if intent.action else None,
+            intent.action.place.short if intent.action else place,
+            texts(intent.responses, plain or intent.blocks),
+            place,
+        )
+        by_name[intent.name] = spec
+        for block in intent.blocks:
+            own = spec
+            if block.responses:
+                own = replace(own, responses=texts(block.responses, [block]))
+            if block.action:
+                own = replace(own, action=source.plain(block.action), action_place=block.action.place.short)
+            by_block[id(block)] = own
+    return by_name, by_block
+
+
+__all__ = ["Entry", "Grammar", "Intent", "IntentSpec", "Match", "NoMatch", "Phrases", "SlotValue", "default_pack"]
