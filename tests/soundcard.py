@@ -2,6 +2,8 @@
 
 A test module that wants it says ``pytest_plugins = ("soundcard",)`` and takes the fixture ``sound_card``. Processes
 that the test starts see the card, too, through the environment.
+
+PYTEST_DONT_REWRITE: the module is imported before pytest takes it for a plugin.
 """
 
 import contextlib

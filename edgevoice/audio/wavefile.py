@@ -26,7 +26,7 @@ READ_SECONDS = 0.5
 """How much of a file is read at a time: long enough that reading costs little, short enough to need no memory and to
 hold up the event loop for less than a millisecond."""
 
-UNKNOWN_SIZES = (0, 0x7FFF_0000, 0xFFFF_0000)
+UNKNOWN_SIZES = (range(1), range(0x7FFF_0000, 0x8000_0000), range(0xFFFF_0000, 0x1_0000_0000))
 """A data chunk of 0 or nearly 2 or 4 GiB: the program that wrote it wrote to a pipe and did not know the length."""
 
 
@@ -122,15 +122,15 @@ def _open(path: Path) -> Any:
         if not path.stat().st_size:
             raise AudioFormatError("it is empty (0 bytes)", place=str(path), remedy="record or copy it again")
         _warn_if_cut_short(path)
-        return soundfile.SoundFile(descriptor, closefd=True)
-    except soundfile.LibsndfileError as error:
+    except BaseException:
         os.close(descriptor)
+        raise
+    try:
+        return soundfile.SoundFile(descriptor, closefd=True)
+    except soundfile.LibsndfileError as error:  # it has closed the descriptor
         raise AudioFormatError(
             f"it is no audio file that can be read: {error.error_string}", place=str(path), remedy=remedy
         ) from error
-    except AudioFormatError:
-        os.close(descriptor)
-        raise
 
 
 def _warn_if_cut_short(path: Path) -> None:
@@ -145,7 +145,7 @@ def _warn_if_cut_short(path: Path) -> None:
             name, length = struct.unpack("<4sI", file.read(8))
             if name == b"data":
                 if (
-                    not any(unknown <= length <= unknown + 0xFFFF for unknown in UNKNOWN_SIZES)
+                    not any(length in sizes for sizes in UNKNOWN_SIZES)
                     and at + 8 + length > size
                 ):
                     log.warning(
