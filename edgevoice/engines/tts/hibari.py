@@ -19,6 +19,7 @@ from edgevoice.engines import onnx
 from edgevoice.engines.protocols import ModelPaths
 from edgevoice.engines.registry import require
 from edgevoice.engines.tts.packed import Packed
+from edgevoice.engines.tts.script import check_latin
 from edgevoice.engines.tts.silence import trim
 from edgevoice.errors import EngineBrokenError, ModelError, TextError
 
@@ -128,6 +129,7 @@ class HibariTts:
         Raises:
             TextError: nothing in it can be pronounced.
         """
+        check_latin(text, "hibari")
         noise = np.random.default_rng(self._seed)
         silent = True
         for phonemes in self._voice.phonemize(text):
@@ -146,6 +148,10 @@ class HibariTts:
                 place="voice hibari",
                 remedy="it speaks English; use another engine for another language",
             )
+
+    @property
+    def language(self) -> str:
+        return "en"
 
     def close(self) -> None:
         self._voice = None

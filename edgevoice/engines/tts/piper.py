@@ -15,6 +15,7 @@ from edgevoice.audio.pcm import Audio, from_float32
 from edgevoice.engines import onnx
 from edgevoice.engines.protocols import ModelPaths
 from edgevoice.engines.registry import require
+from edgevoice.engines.tts.script import NOT_LATIN, check_latin
 from edgevoice.engines.tts.silence import trim
 from edgevoice.errors import ConfigError, EngineError, ModelError, TextError
 
@@ -142,6 +143,8 @@ class PiperTts:
         Raises:
             TextError: nothing in it can be pronounced. EngineError: the network refuses what the text became.
         """
+        if self.language not in NOT_LATIN:
+            check_latin(text, self._name)
         # Double brackets hold raw phonemes for the package; in a reply they are no more than brackets.
         plain = text.replace("[[", "[").replace("]]", "]")
         known = self._voice.config.phoneme_id_map
@@ -168,6 +171,11 @@ class PiperTts:
                 place=f"voice {self._name}",
                 remedy="use a voice of the text's language",
             )
+
+    @property
+    def language(self) -> str:
+        """Of the voice: ``en``, ``de``, ``cmn``."""
+        return str(self._voice.config.espeak_voice).partition("-")[0]
 
     def close(self) -> None:
         self._voice = None
