@@ -171,13 +171,8 @@ def document(config: Config | None = None) -> str:
 def _document(options: msgspec.Struct, indent: str) -> Iterator[str]:
     for field in msgspec.structs.fields(options):
         yield f"{indent}# {_description(field.type)}{_range(field.type)}"
-        dumped = yaml.safe_dump(
-            {field.name: msgspec.to_builtins(getattr(options, field.name))},
-            default_flow_style=None,
-            sort_keys=False,
-            width=1000,
-        )
-        yield from (indent + line for line in dumped.rstrip().splitlines())
+        value = msgspec.json.encode(getattr(options, field.name)).decode()  # JSON is YAML, too
+        yield f"{indent}{field.name}: {value}"
 
 
 def _metas(type_: Any) -> Iterator[msgspec.Meta]:

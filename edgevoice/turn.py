@@ -106,8 +106,8 @@ class Turn:
         """What the user said; empty when nothing came for as long as the configuration allows."""
         options = self.config.endpoint
         begin, count_from = wake.at - samples(self.config.assistant.overlap), wake.at
-        with self.hub.tap(start=wake.at - samples(VAD_WARM_UP)) as tap:
-            while True:
+        while True:
+            with self.hub.tap(start=count_from - samples(VAD_WARM_UP)) as tap:
                 transcript = await hear(
                     tap,
                     begin=begin,
@@ -119,11 +119,11 @@ class Turn:
                     emit=self.emit,
                     lossless=self.hub.lossless,
                 )
-                text = strip_phrase(transcript.text, wake.phrase)
-                waited = transcript.at - wake.at >= options.no_speech * RATE
-                if text or waited or tap.closed:
-                    return Transcript(at=transcript.at, text=text, confidence=transcript.confidence)
-                begin = count_from = transcript.at  # a cough, or the wake word's tail: go on listening
+            text = strip_phrase(transcript.text, wake.phrase)
+            waited = transcript.at - wake.at >= options.no_speech * RATE
+            if text or waited or self.hub.ended:
+                return Transcript(at=transcript.at, text=text, confidence=transcript.confidence)
+            begin = count_from = transcript.at  # a cough, or the wake word's tail: go on listening
 
     async def _answer(self, match: Match) -> Outcome:
         intent = match.intent

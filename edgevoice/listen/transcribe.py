@@ -6,16 +6,21 @@ thrown away.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from edgevoice.audio.pcm import Audio, concatenate
 from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, VadEngine
 from edgevoice.events import Event, Partial, SpeechEnded, SpeechStarted, Transcript
-from edgevoice.flow.hub import Tap
+from edgevoice.flow.hub import Tap, samples
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.endpoint import Change, Ended, Endpoint, Options, Paused, Resumed, Started
+from edgevoice.listen.endpoint import Ended, Endpoint, Options, Paused, Resumed, Started
 
 Emit = Callable[[Event], None]
+
+LEAD = 0.5
+"""Seconds before the beginning of speech that the recogniser gets: the VAD is sure only some frames into a soft
+consonant, and recognisers want to hear the silence before a word. More would only be decoded for nothing."""
 
 
 async def hear(
@@ -43,44 +48,52 @@ async def hear(
     vad_worker, vad_engine = vad
     endpoint = Endpoint(options, count_from)
     vad_session = await vad_worker.call(vad_engine.open)
-    asr_worker, asr_engine = asr
-    recogniser = Recogniser(asr_worker, await asr_worker.call(asr_engine.open, hint), emit)
-    last: Ended | None = None
+    recogniser: Recogniser | None = None
+    before: deque[Audio] = deque()  # what was heard before speech began
+    ended: SpeechEnded | None = None
     position = begin
     try:
         async for audio in tap:
-            scores = await vad_worker.call(vad_session.feed, audio)
             position = audio.end
-            recogniser.push(audio.since(begin))
-            changes: list[Change] = [change for score in scores for change in endpoint.push(score)]
-            for change in changes:
+            scores = await vad_worker.call(vad_session.feed, audio)
+            if recogniser is None:
+                before.append(audio)
+                while before[0].end < audio.end - samples(LEAD + options.minimum) - len(audio):
+                    before.popleft()
+            else:
+                recogniser.push(audio)
+            for change in [change for score in scores for change in endpoint.push(score)]:
                 match change:
                     case Started():
                         emit(SpeechStarted(at=change.at))
-                    case Paused():
+                        recogniser = await _recogniser(asr, hint, emit)
+                        recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
+                    case Paused() if recogniser is not None:
                         recogniser.pause()
-                    case Resumed():
+                    case Resumed() if recogniser is not None:
                         recogniser.resume()
                     case Ended():
-                        last = change
-            if lossless:
+                        ended = SpeechEnded(at=change.at, end=change.end, reason=change.reason)
+            if lossless and recogniser is not None:
                 await recogniser.caught_up()
-            if last is not None:
+            if ended is not None:
                 break
-        if last is None:
-            emit(SpeechEnded(at=position, end=position, reason="end_of_audio"))
-        else:
-            emit(SpeechEnded(at=last.at, end=last.end, reason=last.reason))
-        if last is not None and last.reason == "no_speech":
-            hypothesis = Hypothesis("")
-        else:
-            hypothesis = await recogniser.finish()
-        transcript = Transcript(at=position, text=hypothesis.text.strip(), confidence=hypothesis.confidence)
+        if ended is None:
+            ended = SpeechEnded(at=position, end=position, reason="end_of_audio")
+        emit(ended)
+        hypothesis = Hypothesis("") if recogniser is None else await recogniser.finish()
+        transcript = Transcript(at=ended.at, text=hypothesis.text.strip(), confidence=hypothesis.confidence)
         emit(transcript)
         return transcript
     finally:
         vad_worker.post(vad_session.close)
-        recogniser.close()
+        if recogniser is not None:
+            recogniser.close()
+
+
+async def _recogniser(asr: tuple[Worker, AsrEngine], hint: AsrHint | None, emit: Emit) -> "Recogniser":
+    worker, engine = asr
+    return Recogniser(worker, await worker.call(engine.open, hint), emit)
 
 
 class Recogniser:

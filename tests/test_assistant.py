@@ -1,0 +1,250 @@
+"""Turns from a script of audio, with fake engines, the real grammar and the real clock of samples."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, RecordingSink, ScriptSource, seconds
+
+from edgevoice.assistant import Assistant, Parts, load_skills
+from edgevoice.audio.pcm import RATE
+from edgevoice.config import Config, load
+from edgevoice.errors import EngineError
+from edgevoice.events import Event
+from edgevoice.flow.worker import Worker
+from edgevoice.turn import Engines
+
+PACK = """
+language: en
+intents:
+  Slow:
+    data: [{sentences: [colourless green ideas]}]
+    action: {command: [sleep, "60"], timeout: 0.05}
+    response: done
+"""
+
+
+class Played:
+    """What came of a script."""
+
+    def __init__(self, events: list[Event], sink: RecordingSink, asr: FakeAsr) -> None:
+        self.events = events
+        self.sink = sink
+        self.asr = asr
+
+    def kinds(self, *without: str) -> list[str]:
+        return [name for event in self.events if (name := type(event).__name__) not in (*without, "Listening")]
+
+    def of(self, name: str) -> list[dict[str, object]]:
+        return [msgspec.to_builtins(event) for event in self.events if type(event).__name__ == name]
+
+
+def play(
+    script: str,
+    *,
+    pack: Path | None = None,
+    block: int = 512,
+    overrides: Sequence[str] = (),
+    asr: FakeAsr | None = None,
+    tts: FakeTts | None = None,
+    push_at: float | None = None,
+) -> Played:
+    config = load(Path("/dev/null"), environ={}, overrides=["assistant.earcons=false", *overrides])
+    if pack is not None:
+        config = _with_pack(config, pack)
+    asr = asr or FakeAsr()
+    sink = RecordingSink()
+    events: list[Event] = []
+
+    async def go() -> None:
+        workers = {name: Worker(f"edgevoice-{name}") for name in ("wake", "vad", "asr", "tts", "think")}
+        parts = Parts(
+            wake=(workers["wake"], FakeWake()),
+            engines=Engines(
+                vad=(workers["vad"], FakeVad()), asr=(workers["asr"], asr), tts=(workers["tts"], tts or FakeTts())
+            ),
+            skills=load_skills(config, workers["think"]),
+        )
+        assistant: Assistant
+
+        def emit(event: Event) -> None:
+            events.append(event)
+            if push_at is not None and type(event).__name__ == "Listening" and len(events) == 1:
+                asyncio.get_running_loop().create_task(push())
+
+        async def push() -> None:
+            assistant._hub.hold()
+            await assistant._hub.wait_until(int((push_at or 0) * RATE))
+            assistant.push_to_talk()
+            assistant._hub.release()
+
+        now = datetime(2026, 5, 17, 15, 4, tzinfo=UTC)
+        assistant = Assistant(config, parts, ScriptSource(script, block), sink, emit, now=lambda: now)
+        try:
+            await assistant.run()
+        finally:
+            for worker in workers.values():
+                await worker.close()
+        leftover = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert leftover == []
+
+    asyncio.run(go())
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("edgevoice")] == []
+    return Played(events, sink, asr)
+
+
+def _with_pack(config: Config, pack: Path) -> Config:
+    return msgspec.structs.replace(config, intents=msgspec.structs.replace(config.intents, packs=(str(pack),)))
+
+
+TURN = ["Wake", "SpeechStarted", "Partial", "Partial", "SpeechEnded", "Transcript", "IntentMatched", "ActionDone"]
+ANSWER = ["Reply", "Speaking", "TurnEnded"]
+COMMAND = "...WWWW......ooookkkk"
+
+
+def test_a_turn_from_wake_to_reply() -> None:
+    played = play(COMMAND + "." * 80)
+    assert played.kinds() == TURN + ANSWER
+    assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"
+    assert "kitchen" in str(played.of("Reply")[0]["text"])
+    assert played.of("TurnEnded")[0]["outcome"] == "answered"
+    spoken = sum(audio.seconds for audio in played.sink.played)
+    assert spoken == pytest.approx(0.05 * len(str(played.of("Reply")[0]["text"])), rel=0.1)
+
+
+def test_positions_are_those_of_the_recording() -> None:
+    played = play(COMMAND + "." * 80, overrides=["endpoint.silence=0.5"])
+    speech = played.of("SpeechStarted")[0]["at"]
+    ended = played.of("SpeechEnded")[0]
+    assert speech == pytest.approx(seconds("...WWWW......") * RATE, abs=512)
+    assert ended["end"] == pytest.approx(seconds(COMMAND) * RATE, abs=512)
+    assert ended["at"] == pytest.approx((seconds(COMMAND) + 0.5) * RATE, abs=512)
+
+
+def test_a_command_in_one_breath_with_the_wake_word_loses_nothing() -> None:
+    played = play("...WWWWooookkkk" + "." * 80)
+    assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"
+
+
+@pytest.mark.parametrize("block", [160, 512, 1000, 4096])
+def test_the_block_length_changes_what_is_understood_in_nothing(block: int) -> None:
+    def meaning(played: Played) -> list[object]:
+        return [msgspec.structs.replace(event, at=0) for event in played.events if type(event).__name__ != "Partial"]
+
+    script = COMMAND + "." * 60 + "WWWW..tttt" + "." * 80
+    reference = play(script)
+    assert [
+        event.at for event in reference.events if type(event).__name__ in ("Wake", "SpeechStarted", "SpeechEnded")
+    ] == [
+        event.at
+        for event in play(script, block=block).events
+        if type(event).__name__ in ("Wake", "SpeechStarted", "SpeechEnded")
+    ]
+    assert meaning(play(script, block=block)) == meaning(reference)
+
+
+def test_the_same_recording_gives_the_same_events() -> None:
+    script = COMMAND + "." * 60 + "WWWW..tttt" + "." * 20 + "WWWWssss" + "." * 80
+    assert play(script).events == play(script).events
+
+
+def test_the_pause_is_used_to_finish_early() -> None:
+    played = play(COMMAND + "." * 80)
+    assert (played.asr.paused, played.asr.finished) == (1, 0)
+    played = play("...WWWW..oooo....kkkk" + "." * 80)
+    assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"
+    assert (played.asr.paused, played.asr.finished) == (2, 0)
+    played = play(COMMAND + "." * 80, overrides=["endpoint.pause=0.6"])
+    assert (played.asr.paused, played.asr.finished) == (0, 1)
+
+
+def test_a_pause_after_the_wake_word_is_no_end() -> None:
+    played = play("...WWWW" + "." * 30 + "ooookkkk" + "." * 80)
+    assert played.of("Transcript")[-1]["text"] == "turn on the kitchen light"
+    assert played.of("TurnEnded")[0]["outcome"] == "answered"
+
+
+def test_nobody_says_anything() -> None:
+    played = play("...WWWW" + "." * 80)
+    assert played.kinds() == ["Wake", "SpeechEnded", "Transcript", "TurnEnded"]
+    assert played.of("SpeechEnded")[0]["reason"] == "no_speech"
+    assert played.of("TurnEnded")[0]["outcome"] == "no_speech"
+    assert played.sink.played == []
+
+
+def test_what_is_no_command_is_declined() -> None:
+    played = play("...WWWW..xxxx" + "." * 80)
+    assert played.of("NotUnderstood")[0]["text"] == "colourless green ideas"
+    assert played.of("Reply")[0]["text"] == "Sorry, I didn't understand that."
+    assert played.of("TurnEnded")[0]["outcome"] == "not_understood"
+
+
+def test_repeat_that() -> None:
+    played = play("...WWWW..tttt" + "." * 60 + "WWWW..rrrr" + "." * 80)
+    first, second = played.of("Reply")
+    assert "3:04" in str(first["text"])
+    assert first["text"] == second["text"]
+
+
+def test_stop_is_silent() -> None:
+    played = play("...WWWW..ssss" + "." * 80)
+    assert played.of("TurnEnded")[0]["outcome"] == "silent"
+    assert played.sink.played == []
+
+
+def test_barge_in_silences_the_reply_and_starts_a_new_turn() -> None:
+    script = COMMAND + "." * 10 + "WWWW..tttt" + "." * 80
+    played = play(script)
+    kinds = played.kinds("Partial")
+    assert [event["outcome"] for event in played.of("TurnEnded")] == ["interrupted", "answered"]
+    assert kinds.index("TurnEnded") < kinds.index("Wake", 1)
+    wake = played.of("Wake")[1]
+    assert played.of("TurnEnded")[0]["at"] == pytest.approx(wake["at"], abs=512)
+    assert played.sink.flushes >= 2
+    reply = str(played.of("Reply")[0]["text"])
+    heard = sum(audio.seconds for audio in played.sink.played) - 0.05 * len(str(played.of("Reply")[1]["text"]))
+    assert heard < 0.05 * len(reply) * 0.8  # a part of the first reply only
+
+
+def test_push_to_talk() -> None:
+    played = play("." * 20 + "ooookkkk" + "." * 80, push_at=1.5)
+    assert played.of("Wake")[0]["by"] == "push"
+    assert played.of("TurnEnded")[0]["outcome"] == "answered"
+
+
+def test_a_failing_recogniser_costs_the_turn_only() -> None:
+    played = play("...WWWW..!!!!" + "." * 80 + "WWWW..tttt" + "." * 80)
+    assert played.of("Fault")[0]["error"] == EngineError.__name__
+    assert [event["outcome"] for event in played.of("TurnEnded")] == ["failed", "answered"]
+    assert played.of("Reply")[0]["text"] == "Sorry, something went wrong."
+    assert played.asr.open_sessions == 0
+
+
+def test_a_hanging_action_is_apologised_for(tmp_path: Path) -> None:
+    pack = tmp_path / "pack.yaml"
+    pack.write_text(PACK, "utf-8")
+    played = play("...WWWW..xxxx" + "." * 80, pack=pack)
+    assert played.of("ActionDone")[0]["ok"] is False
+    assert played.of("Fault")[0]["error"] == "ActionError"
+    assert played.of("Reply")[0]["text"] != "done"
+    assert played.of("TurnEnded")[0]["outcome"] == "failed"
+
+
+def test_a_defect_is_not_swallowed() -> None:
+    class Broken(FakeTts):
+        def synthesize(self, text: str) -> object:  # type: ignore[override]
+            raise RuntimeError("a defect")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        play(COMMAND + "." * 80, tts=Broken())
+    assert caught.group_contains(RuntimeError, match="a defect")
+
+
+def test_the_end_of_the_recording_ends_the_utterance() -> None:
+    played = play("...WWWW..tttt")
+    assert played.of("SpeechEnded")[0]["reason"] == "end_of_audio"
+    assert played.of("TurnEnded")[0]["outcome"] == "answered"

@@ -1,0 +1,211 @@
+"""The daemon as its own process on a virtual sound card: spoken to, answering, interrupted and stopped."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from soundcard import SoundCard
+
+from edgevoice.audio.convert import resample
+from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.engines import registry
+from edgevoice.modelstore import ModelStore
+
+pytest_plugins = ("soundcard",)
+
+PATIENCE = 60.0
+"""Seconds after which a silent daemon is a failure: far beyond what a loaded machine takes, so no matter of speed."""
+
+
+class Daemon:
+    """A running ``edgevoice run --json``."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "edgevoice", "run", "--json", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.events: list[dict[str, Any]] = []
+        self.complaints = ""
+        self._changed = threading.Condition()
+        self._readers = [threading.Thread(target=self._read_events), threading.Thread(target=self._read_complaints)]
+        for reader in self._readers:
+            reader.start()
+
+    def _read_events(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._changed:
+                self.events.append(json.loads(line))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def _read_complaints(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.complaints += line
+
+    def wait_for(self, name: str, count: int = 1) -> dict[str, Any]:
+        """The count-th event of that name, as soon as it has come."""
+
+        def found() -> list[dict[str, Any]]:
+            return [event for event in self.events if event["event"] == name]
+
+        with self._changed:
+            came = self._changed.wait_for(
+                lambda: len(found()) >= count or self.process.poll() is not None, timeout=PATIENCE
+            )
+            assert came and len(found()) >= count, f"no {name} came; events: {self.events}\n{self.complaints}"
+            return found()[count - 1]
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        self.process.send_signal(with_signal)
+        code = self.process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join()
+        return code
+
+
+@contextlib.contextmanager
+def daemon(*arguments: str) -> Iterator[Daemon]:
+    running = Daemon(*arguments)
+    try:
+        running.wait_for("listening")
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.fixture(scope="module")
+def speak(store: ModelStore) -> Callable[[str], Audio]:
+    """English speech with half a second of quiet around it."""
+    for name in ("okay_nabu", "hey_jarvis", "silero-vad", "whisper-tiny.en-int8"):
+        store.path(name)
+    voice = registry.load("tts", "hibari", None, store)
+
+    def say(text: str) -> Audio:
+        samples = np.concatenate([audio.samples for audio in voice.synthesize(text)])
+        quiet = np.zeros(RATE // 2, np.int16)
+        return Audio(np.concatenate([quiet, resample(samples, voice.rate, RATE), quiet]))
+
+    return say
+
+
+def transcribe(audio: Audio, store: ModelStore) -> str:
+    engine = registry.load("asr", "whisper", None, store)
+    session = engine.open()
+    session.feed(Audio(resample(audio.samples, audio.rate, RATE)))
+    text: str = session.finish().text
+    return text.lower()
+
+
+def test_a_spoken_command_is_answered_with_speech(
+    sound_card: SoundCard, speak: Callable[[str], Audio], store: ModelStore
+) -> None:
+    with daemon("--set", "assistant.earcons=false") as running, sound_card.record_speaker() as recording:
+        sound_card.play_into_microphone(speak("Hey Jarvis, turn on the kitchen light."))
+        ended = running.wait_for("turnended")
+        assert ended["outcome"] == "answered", running.events
+        matched = running.wait_for("intentmatched")
+        assert matched["slots"]["area"] == "kitchen"
+        reply = running.wait_for("reply")["text"]
+        heard = transcribe(recording.audio, store)
+        assert running.stop() == 0
+    assert "kitchen" in heard
+    assert "on" in heard.split()
+    assert "kitchen" in reply.lower()
+    assert "Traceback" not in running.complaints
+
+
+def test_barge_in_over_the_sound_card(sound_card: SoundCard, speak: Callable[[str], Audio]) -> None:
+    with daemon("--set", "assistant.earcons=false") as running:
+        sound_card.play_into_microphone(speak("Hey Jarvis, what can you do?"))
+        running.wait_for("speaking")
+        sound_card.play_into_microphone(speak("Hey Jarvis, never mind."))
+        first, second = running.wait_for("turnended"), running.wait_for("turnended", 2)
+        assert first["outcome"] == "interrupted"
+        assert second["outcome"] == "silent"
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_in_the_middle_of_a_turn(
+    with_signal: int, sound_card: SoundCard, speak: Callable[[str], Audio]
+) -> None:
+    with daemon() as running:
+        sound_card.play_into_microphone(speak("Hey Jarvis."))
+        running.wait_for("wake")
+        assert running.stop(with_signal) == 0
+        assert running.events[-1]["event"] == "turnended"
+    assert "Traceback" not in running.complaints
+
+
+def test_push_to_talk_by_signal(sound_card: SoundCard, speak: Callable[[str], Audio]) -> None:
+    with daemon() as running:
+        os.kill(running.process.pid, signal.SIGUSR1)
+        assert running.wait_for("wake")["by"] == "push"
+        sound_card.play_into_microphone(speak("What time is it?"))
+        assert running.wait_for("turnended")["outcome"] == "answered"
+        assert running.stop() == 0
+
+
+def test_the_sound_card_vanishes(sound_card: SoundCard, speak: Callable[[str], Audio]) -> None:
+    with daemon() as running:
+        sound_card.stop()
+        code = running.process.wait(PATIENCE)
+        assert code == 5
+        assert running.wait_for("deaf")
+    assert "edgevoice: error:" in running.complaints
+    assert "Traceback" not in running.complaints
+
+
+def test_a_recording_is_answered_into_a_file(speak: Callable[[str], Audio], store: ModelStore, tmp_path: Path) -> None:
+    import soundfile
+
+    path, reply = tmp_path / "command.flac", tmp_path / "reply.wav"
+    audio = speak("Hey Jarvis, turn on the kitchen light.")
+    soundfile.write(path, np.repeat(audio.samples[:, None], 2, axis=1), audio.rate)
+    done = subprocess.run(
+        [sys.executable, "-m", "edgevoice", "run", "--input", str(path), "--output", str(reply)],
+        capture_output=True,
+        text=True,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    for step in ("wake", "partial", "transcript", "intent", "action", "reply", "answered"):
+        assert step in done.stdout
+    samples, rate = soundfile.read(reply, dtype="int16")
+    assert "kitchen" in transcribe(Audio(samples, rate), store)
+
+
+def test_without_a_sound_card_it_speaks_to_itself(tmp_path: Path, store: ModelStore) -> None:
+    nothing = tmp_path / "asound.conf"
+    nothing.write_text("")
+    environment = {**os.environ, "ALSA_CONFIG_PATH": str(nothing), "PULSE_SERVER": "unix:/nonexistent"}
+    done = subprocess.run(
+        [sys.executable, "-m", "edgevoice", "run"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+    assert "there is no microphone" in done.stderr
+    assert done.stdout.count("answered") == 2, done.stdout
+    assert (tmp_path / "reply.wav").stat().st_size > 10_000
+    assert (tmp_path / "command.wav").stat().st_size > 10_000
