@@ -144,10 +144,7 @@ def _warn_if_cut_short(path: Path) -> None:
             file.seek(at)
             name, length = struct.unpack("<4sI", file.read(8))
             if name == b"data":
-                if (
-                    not any(length in sizes for sizes in UNKNOWN_SIZES)
-                    and at + 8 + length > size
-                ):
+                if not any(length in sizes for sizes in UNKNOWN_SIZES) and at + 8 + length > size:
                     log.warning(
                         "%s: cut short: its header promises %d bytes of sound and %d are there; playing those",
                         path,
@@ -178,8 +175,9 @@ class WavSink:
         self._converter: Converter | None = None
         self._size = 0
         self._first: float | None = None
-        if path.is_dir():
-            raise OutputError("it is a directory", place=str(path), remedy="name a file")
+        if path.exists() and not path.is_file():  # a device would be replaced by a file
+            kind = "a directory" if path.is_dir() else "no regular file"
+            raise OutputError(f"it is {kind}", place=str(path), remedy="name a file")
         try:
             descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         except OSError as error:
@@ -231,6 +229,12 @@ class WavSink:
         except OSError as error:
             raise self._failed(error) from error
 
+    def discard(self) -> None:
+        """Give up: nothing of the partial file is left, and what had the name before still has it."""
+        with contextlib.suppress(OSError):  # what is buffered still may not fit
+            self._raw.close()
+        self._partial.unlink(missing_ok=True)
+
     def _write(self, data: bytes) -> None:
         if not data:
             return
@@ -249,9 +253,7 @@ class WavSink:
 
     def _failed(self, error: OSError) -> OutputError:
         """The error to raise; nothing is left of the partial file."""
-        with contextlib.suppress(OSError):  # what is buffered still does not fit
-            self._raw.close()
-        self._partial.unlink(missing_ok=True)
+        self.discard()
         return _cannot_write(self._path, error)
 
 
