@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         msgspec.Meta(
             min_length=1,
             description="Wake words to listen for, several at once: names from the catalog (okay_nabu, hey_jarvis, "
-            "hey_mycroft, alexa) or paths of a model's JSON file.",
+            "hey_mycroft, alexa) or paths of a model's JSON file, or of a folder NAME with NAME.json.",
         ),
     ] = ("okay_nabu", "hey_jarvis")
 
@@ -72,14 +72,7 @@ def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
 
 def _read(name: str, path: Path) -> _Word:
     if path.is_dir():
-        manifests = sorted(path.glob("*.json"))
-        if len(manifests) != 1:
-            raise ModelError(
-                f"a microWakeWord model has one JSON file, here are {len(manifests)}",
-                place=str(path),
-                remedy="give the path of the JSON file",
-            )
-        path = manifests[0]
+        path = path / f"{name.rstrip('/').rpartition('/')[2]}.json"
     remedy = "see https://esphome.io/components/micro_wake_word for the format (version 2)"
     try:
         manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
