@@ -166,6 +166,12 @@ class SoundCard:
             collector.join()
             output.close()
 
+    def loop_back(self) -> None:
+        """From now on the microphone hears what the speaker plays, as in a room."""
+        modules = ["module-loopback", f"source={SPEAKER}.monitor", f"sink={MICROPHONE}", "latency_msec=50"]
+        answer = self._run(["pactl", "load-module", *modules])
+        assert answer.returncode == 0, answer.stderr
+
     def stop(self) -> None:
         """The card vanishes, as when it is unplugged. May be called twice."""
         if self._daemon.poll() is None:

@@ -111,6 +111,8 @@ class Microphone:
 
     async def blocks(self) -> AsyncGenerator[Audio, None]:
         self._loop = asyncio.get_running_loop()
+        if self._failure is not None:
+            raise self._failure
         await portaudio.in_thread(self._start)
         self._look(self._loop, seen=-1, deaf=0.0)
         reblock = Reblock(self._options.block)
@@ -139,8 +141,15 @@ class Microphone:
                 await self._wake.wait()
 
     def _start(self) -> None:
-        with portaudio.quiet():
-            self._stream.start_stream()
+        try:
+            with portaudio.quiet():
+                self._stream.start_stream()
+        except OSError as error:
+            raise DeviceError(
+                f"it cannot be started: {error.args[-1]}",
+                place=f"microphone '{self.name}'",
+                remedy="plug it in again; 'edgevoice doctor' says more",
+            ) from error
 
     def _look(self, loop: asyncio.AbstractEventLoop, seen: int, deaf: float) -> None:
         """The watchdog: a device that was unplugged, or whose sound server died, ends its stream or falls silent."""
