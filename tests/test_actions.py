@@ -478,7 +478,10 @@ def test_states_are_remembered_with_their_type_and_bounded() -> None:
     get = {"builtin": "get_state", "entity": "light.{area}", "default": "off"}
     assert do(get, slots=slots, state=state).values == {"entity": "light.hall", "value": 40}
     assert do(get, slots={"area": "attic"}, state=state).values == {"entity": "light.attic", "value": "off"}
-    for number in range(MAX_STATES - 1):
+    state.set("heating", 20)
+    do({"builtin": "set_state", "entity": "light.*", "value": "off"}, state=state)
+    assert (state.get("light.hall"), state.get("heating"), state.get("light.*")) == ("off", 20, None)
+    for number in range(MAX_STATES - 2):
         state.set(f"x{number}", 1)
     with pytest.raises(ActionError, match="remembered already"):
         state.set("one more", 1)

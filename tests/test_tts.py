@@ -238,7 +238,7 @@ def test_piper_speaks_sentence_by_sentence(small_voice: Callable[..., Path]) -> 
     assert audio(load_piper(small_voice() / "small.onnx"), "Brackets [[hh]] are read.").seconds > 0.1
 
 
-@pytest.mark.parametrize("text", ["", "...", "안녕하세요", "\U0001f600"])
+@pytest.mark.parametrize("text", ["", "...", "안녕하세요"])
 def test_piper_refuses_what_it_cannot_read(small_voice: Callable[..., Path], text: str) -> None:
     with pytest.raises(TextError):
         audio(load_piper(small_voice()), text)

@@ -1,6 +1,7 @@
 """What all kinds of action share: the context they get, the result they give, and templates over slots."""
 
 import contextlib
+import fnmatch
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -32,11 +33,14 @@ class HomeState:
         return self._values.get(entity)
 
     def set(self, entity: str, value: SlotValue) -> None:
-        """Remember a value.
+        """Remember a value. An entity with a ``*`` in it stands for all remembered ones that it fits.
 
         Raises:
             ActionError: the entity is new and MAX_STATES are remembered already.
         """
+        if "*" in entity:
+            self._values |= dict.fromkeys(fnmatch.filter(self._values, entity), value)
+            return
         if entity not in self._values and len(self._values) >= MAX_STATES:
             raise ActionError(
                 f"{MAX_STATES} entities are remembered already",
