@@ -23,10 +23,10 @@ _LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi "
     "ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd "
     "gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()  # noqa: SIM905 - a hundred quoted codes, one on a line, would be harder to read
+)
 """In the order of their tokens; the last came with large-v3."""
 _NOT_SPEECH = '"#()*+/:;<=>@[\\]^_`{|}~「」『』'
-_NOT_SPEECH_RUNS = "<< >> <<< >>> -- --- -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪".split()  # noqa: SIM905
+_NOT_SPEECH_RUNS = "<< >> <<< >>> -- --- -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪"
 _MUSIC = "♩♪♫♬♭♮♯"
 """What subtitles mark noises, speakers and music with; Whisper's reference decoder never writes them either."""
 
@@ -54,7 +54,7 @@ def special(rows: int) -> Special:
     return Special(
         end=start - 1,
         start=start,
-        languages={code: start + 1 + at for at, code in enumerate(_LANGUAGES[:languages])},
+        languages={code: start + 1 + at for at, code in enumerate(_LANGUAGES.split()[:languages])},
         translate=after,
         transcribe=after + 1,
         previous=after + 3,
@@ -129,7 +129,7 @@ def not_speech(tokens: list[bytes]) -> list[int]:
     """Tokens that stand for no spoken word: symbols, brackets of annotations, musical notes; in ascending order."""
     numbers = {token: number for number, token in enumerate(tokens)}
     found = {numbers[b" -"], numbers[b" '"]}  # between words they are right, at a word's start they open an annotation
-    for symbol in (*_NOT_SPEECH, *_NOT_SPEECH_RUNS):
+    for symbol in (*_NOT_SPEECH, *_NOT_SPEECH_RUNS.split()):
         for text in (symbol, f" {symbol}"):
             if text.encode() in numbers:
                 found.add(numbers[text.encode()])

@@ -1,7 +1,7 @@
 """Whisper (Radford et al., 2022) in ONNX Runtime. It streams by decoding again while somebody speaks."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,7 +13,7 @@ from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_stream import Agreement, Schedule, quietest
 from edgevoice.engines.protocols import AsrHint, Hypothesis, ModelPaths
-from edgevoice.errors import ConfigError
+from edgevoice.errors import AudioFormatError
 
 _WINDOW = 28 * RATE
 """Longer audio is cut. Below the 30 s that Whisper can see, so that some silence always follows."""
@@ -44,14 +44,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = 1.0
     padding: Annotated[
+        float, msgspec.Meta(description="Seconds of silence that the recogniser sees after the audio.", ge=0.0, le=30.0)
+    ] = 1.0
+    min_context: Annotated[
         float,
         msgspec.Meta(
-            description="Seconds of silence the recogniser sees after the audio. Less is faster; where it makes the "
-            "text repeat itself, the full 30 s are used. 30: always those.",
-            ge=0.0,
+            description="Seconds of audio and silence that the recogniser sees at least. Less is faster; where it "
+            "makes the text repeat itself, the full 30 s are used. 30: always those.",
+            ge=1.0,
             le=30.0,
         ),
-    ] = 1.0
+    ] = 10.0
     max_tokens: Annotated[
         int, msgspec.Meta(description="Tokens of one text (of at most 28 s of audio) at most.", ge=1, le=444)
     ] = 224
@@ -67,7 +70,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     min_log_probability: Annotated[
         float,
         msgspec.Meta(description="Mean log-probability of a token below which a text is unsure.", ge=-20.0, le=0.0),
-    ] = -1.0
+    ] = -0.6
 
 
 class WhisperEngine:
@@ -86,15 +89,17 @@ class WhisperEngine:
     def close(self) -> None:
         self._net = None
 
-    def decode(self, samples: Float32, forced: list[int]) -> Decoded:
-        """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens."""
+    def decode(self, samples: Float32, forced: Sequence[int] = (), *, retry: bool = True) -> Decoded:
+        """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens.
+        ``retry``: whether a text that repeats itself is tried again with the full context."""
         if self._net is None:
             raise RuntimeError("the engine is closed")
         nothing = Decoded([], 0.0, 1.0, False)
         if len(samples) < _SHORTEST or np.abs(samples).max() < _SILENCE:
             return nothing
         options = self.options
-        result = decode(self._net, self._rules, samples, padding=options.padding, forced=forced)
+        context = max(len(samples) / RATE + options.padding, options.min_context)
+        result = decode(self._net, self._rules, samples, context=context, forced=forced, retry=retry)
         unsure = result.log_probability < options.min_log_probability
         if not forced and unsure and result.no_speech > options.no_speech_threshold:
             return nothing
@@ -106,7 +111,9 @@ class WhisperSession:
 
     def __init__(self, engine: WhisperEngine) -> None:
         self._engine = engine
-        self._samples = np.zeros(0, np.float32)
+        self._pieces: list[Float32] = []
+        self._length = 0
+        """Samples in the pieces."""
         self._done = ""
         """Text of the audio that was cut off."""
         self._log_probabilities: list[tuple[float, int]] = []
@@ -114,6 +121,7 @@ class WhisperSession:
         self._schedule = Schedule(engine.options.partial_interval)
         self._agreement = self._new_agreement()
         self._paused: Hypothesis | None = None
+        self._given: Hypothesis | None = None
 
     def _new_agreement(self) -> Agreement:
         texts = self._engine.tokens.texts
@@ -123,39 +131,49 @@ class WhisperSession:
         if len(audio) == 0:
             return None
         self._paused = None
-        self._samples = np.concatenate([self._samples, audio.float32()])
-        while len(self._samples) > _WINDOW:
+        self._pieces.append(audio.float32())
+        self._length += len(audio)
+        while self._length > _WINDOW:
             self._cut()
-        due = self._schedule.due(len(self._samples))
+        due = self._schedule.due(self._length)
         if due is None or not self._engine.options.partials:
             return None
-        decoded = self._engine.decode(self._samples[:due], self._agreement.committed)
+        decoded = self._engine.decode(self._heard()[:due], self._agreement.committed, retry=False)
         self._agreement.push(decoded.tokens)
-        return self._hypothesis(decoded, final=False)
+        hypothesis = self._hypothesis(decoded, final=False)
+        if self._given is not None and (hypothesis.text, hypothesis.stable) == (self._given.text, self._given.stable):
+            return None
+        self._given = hypothesis
+        return hypothesis
+
+    def _heard(self) -> Float32:
+        """All audio that is not decided yet, as one piece."""
+        self._pieces = [np.concatenate([np.zeros(0, np.float32), *self._pieces])]
+        return self._pieces[0]
 
     def _cut(self) -> None:
-        end = quietest(self._samples, _CUT_AFTER, _WINDOW)
-        decoded = self._engine.decode(self._samples[:end], self._agreement.committed)
+        samples = self._heard()
+        end = quietest(samples, _CUT_AFTER, _WINDOW)
+        decoded = self._engine.decode(samples[:end], self._agreement.committed)
         self._done = _join(self._done, self._engine.tokens.text(decoded.tokens))
         self._log_probabilities.append((decoded.log_probability, len(decoded.tokens)))
-        self._samples = self._samples[end:]
+        self._pieces = [samples[end:]]
+        self._length -= end
         self._schedule.restart()
         self._agreement = self._new_agreement()
 
-    def pause(self) -> Hypothesis | None:
+    def pause(self) -> Hypothesis:
         if self._paused is None:
-            decoded = self._engine.decode(self._samples, self._agreement.committed)
+            decoded = self._engine.decode(self._heard(), self._agreement.committed)
             self._paused = self._hypothesis(decoded, final=True)
         return self._paused
 
     def finish(self) -> Hypothesis:
-        if self._paused is None:
-            self.pause()
-        assert self._paused is not None
-        return self._paused
+        return self.pause()
 
     def close(self) -> None:
-        self._samples = np.zeros(0, np.float32)
+        self._pieces = []
+        self._length = 0
 
     def _hypothesis(self, decoded: Decoded, *, final: bool) -> Hypothesis:
         text = _join(self._done, self._engine.tokens.text(decoded.tokens))
@@ -190,14 +208,14 @@ def transcribe(engine: WhisperEngine, audio: Audio) -> Iterator[tuple[int, int, 
     """The text of audio of any length, piece by piece: first and last capture index, and the text (may be empty).
 
     Raises:
-        ConfigError: the audio is not of 16 kHz.
+        AudioFormatError: the audio is not of 16 kHz.
     """
     if audio.rate != RATE:
-        raise ConfigError(f"Whisper hears {RATE} Hz, not {audio.rate}", remedy="resample the audio first")
+        raise AudioFormatError(f"Whisper hears {RATE} Hz, not {audio.rate}", remedy="resample the audio first")
     start = 0
     while start < len(audio):
         piece = audio.samples[start : start + _WINDOW].astype(np.float32) / np.float32(32768.0)
         end = start + (quietest(piece, _CUT_AFTER, _WINDOW) if len(audio) - start > _WINDOW else len(piece))
-        decoded = engine.decode(piece[: end - start], [])
+        decoded = engine.decode(piece[: end - start])
         yield audio.start + start, audio.start + end, engine.tokens.text(decoded.tokens).strip()
         start = end

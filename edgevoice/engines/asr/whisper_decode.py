@@ -1,8 +1,8 @@
 """Audio to tokens: how much context the encoder sees, greedy decoding, loops, and what is no speech.
 
-Whisper was trained on windows of 30 s. Encoding only the audio's own length costs a fraction, but free decoding then
-sometimes repeats itself without end. Therefore the first attempt sees the audio and a little silence, and only when its
-text loops, or its tokens are more than anybody can say in that time, a second attempt sees the full 30 s.
+Whisper was trained on windows of 30 s. Encoding little more than the audio itself costs a fraction, but free decoding
+then sometimes writes everything twice or repeats itself without end. Therefore the first attempt sees a short context,
+and only when its text repeats, or has more tokens than anybody can say in that time, a second one sees the full 30 s.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,11 @@ _NEVER = np.float32(-np.inf)
 _TOKENS_BASE = 16
 _TOKENS_PER_SECOND = 10
 """Fast speech has about 5 tokens in a second; a text of twice as many is not what was said."""
+_LOOP_TIMES = 3
+_LOOP_SPAN = 10
+"""Tokens that a loop covers at least."""
+_TWICE_SPAN = 4
+"""Tokens that stand there twice at least, for a text to be suspect: people repeat shorter runs on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,8 @@ class Decoded:
     """Mean over the tokens that were chosen, the end included; 0 when none was."""
     no_speech: float
     """Probability that the audio holds no speech, by the model's own token for it."""
-    looped: bool
-    """The text repeated itself, or would not end, and was cut where the repetition begins."""
+    suspect: bool
+    """The text repeated itself (three times and more are cut off), or would not end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +56,28 @@ def rules(tokens: Tokens, language: str | None, suppress: bool, limit: int) -> R
     return Rules(tokens.prefix(language), symbols, tokens.suppress_first, tokens.end, tokens.no_speech, limit)
 
 
-def decode(net: WhisperNet, rule: Rules, samples: Float32, *, padding: float, forced: Sequence[int] = ()) -> Decoded:
+def decode(
+    net: WhisperNet, rule: Rules, samples: Float32, *, context: float, forced: Sequence[int] = (), retry: bool = True
+) -> Decoded:
     """The text of at most 30 s of audio.
 
     Args:
         samples: 16 kHz, in [-1, 1).
-        padding: seconds of silence after the audio in the first attempt; with 30 or more it is the only one.
+        context: seconds of audio and silence that the first attempt sees; it always sees all audio.
         forced: tokens the text begins with.
+        retry: whether a suspect text is tried again with the full context.
     """
     longest = net.audio_positions * 2 * HOP
     samples = samples[:longest]
-    length = min(len(samples) + int(padding * RATE), longest)
+    length = min(max(len(samples), int(context * RATE)), longest)
     first = _attempt(net, rule, samples, length, forced)
-    if not first.looped or length == longest:
+    if not (first.suspect and retry) or length == longest:
         return first
     return _attempt(net, rule, samples, longest, forced)
 
 
 def _attempt(net: WhisperNet, rule: Rules, samples: Float32, length: int, forced: Sequence[int]) -> Decoded:
-    length -= length % (2 * HOP)
+    length -= length % (2 * HOP)  # the graph wants an even number of frames
     heard = np.zeros(length, np.float32)
     heard[: len(samples)] = samples[:length]
     decoding = net.open(net.encode(log_mel(heard, net.mels)))
@@ -94,11 +102,11 @@ def _greedy(decoding: Decoding, rule: Rules, limit: int, forced: Sequence[int]) 
         total += float(scores[best] - _log_sum(scores))
         chosen += 1
         if best == rule.end:
-            return Decoded(tokens, total / chosen, no_speech, False)
+            return Decoded(tokens, total / chosen, no_speech, said_twice(tokens))
         tokens.append(best)
         repeated = repetition(tokens)
         if repeated or len(tokens) >= limit:
-            return Decoded(tokens[: len(tokens) - repeated], total / chosen, no_speech, True)
+            return Decoded(tokens[: max(len(tokens) - repeated, len(forced))], total / chosen, no_speech, True)
         logits = decoding.step([best])
 
 
@@ -111,19 +119,28 @@ def _log_sum(logits: Float32) -> float:
 def repetition(tokens: Sequence[int]) -> int:
     """How many tokens at the end only repeat the ones before them, when that is no way to speak; else 0.
 
-    A run of ``period`` tokens must stand there several times in a row: people do say "no, no, no", but hardly the same
-    eight words three times.
+    A run of tokens must stand there several times in a row: people do say "no, no, no", but hardly the same eight
+    words three times.
     """
-    count = len(tokens)
-    for period in range(1, count // 2 + 1):
-        times = max(_SMALLEST_TIMES, -(-_SMALLEST_SPAN // period))
-        if period * times > count:
-            continue
-        if all(tokens[-at] == tokens[-at - period] for at in range(1, period * (times - 1) + 1)):
-            return period * (times - 1)
+    for period in range(1, len(tokens) // _LOOP_TIMES + 1):
+        times = max(_LOOP_TIMES, -(-_LOOP_SPAN // period))
+        repeated = period * (times - 1)
+        if repeated + period <= len(tokens) and tokens[-repeated:] == tokens[-repeated - period : -period]:
+            return repeated
     return 0
 
 
-_SMALLEST_TIMES = 3
-_SMALLEST_SPAN = 10
-"""Tokens that a repetition covers at least."""
+def said_twice(tokens: Sequence[int]) -> bool:
+    """Whether the text ends with the same run of tokens twice, or is nothing but that, a last full stop aside.
+
+    With little silence after the audio, Whisper likes to write a short command or a last sentence twice.
+    """
+    for end in (len(tokens), len(tokens) - 1):
+        for period in range(1, end // 2 + 1):
+            whole = end == 2 * period
+            if (whole or period >= _TWICE_SPAN) and tokens[end - period : end] == tokens[
+                end - 2 * period : end - period
+            ]:
+                return True
+    # "Stop. Stop", "It does, it does.": the marks that end the two need not be the same.
+    return len(tokens) % 2 == 0 and tokens[: len(tokens) // 2 - 1] == tokens[len(tokens) // 2 : -1] and len(tokens) > 2
