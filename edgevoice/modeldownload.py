@@ -53,9 +53,9 @@ def _complete(url: str, target: Path, spec: FileSpec, progress: Progress, pause:
             _once(url, target, before, spec, progress)
             continue
         except urllib.error.HTTPError as error:
-            if error.code == 416 and before:  # There is less than we have: ours was another file's beginning.
-                target.unlink()
-                continue
+            error.close()
+            if error.code == 416:  # There is no more than what we have: the check will say that it is too short.
+                return
             cause = f"the server answers {error.code} {error.reason}"
             if error.code < 500:
                 raise ModelError(cause, place=url) from error
