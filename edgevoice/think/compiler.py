@@ -84,7 +84,7 @@ def compile_pack(pack: Pack, problems: Problems) -> Compiled | None:
     return None if problems.found else compiled
 
 
-def compile_list(definition: ListDef, filter_: Filter, budget: int = MAX_STATES) -> Net | None:
+def compile_list(definition: ListDef, filter_: Filter, budget: int) -> Net | None:
     """A net for a list of plain values; None when it would have more than ``budget`` states."""
     compiler = _Compiler(Pack(), Problems())
     compiler.budget = budget
@@ -104,7 +104,7 @@ class _Compiler:
     rule_slots: dict[int, frozenset[str]] = field(default_factory=dict)
     open_rules: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    budget: int = MAX_STATES
+    budget: int = field(default_factory=lambda: MAX_STATES)
     where: Value | None = None
     scope: _Scope = field(default_factory=_Scope)
     net: Net = field(default_factory=lambda: Net("", Kind.ROOT))
@@ -525,7 +525,9 @@ def _spell(node: Node) -> list[list[_Atom]]:
         case Alternatives(options, optional):
             found = [spelling for option in options for spelling in _spell(option)]
             return [*found, []][: MAX_JOINED + 1] if optional else found[: MAX_JOINED + 1]
-        case ListRef() | RuleRef() | Permutation():
+        case Permutation(items, optional, at):
+            return [[Permutation(items, at=at)], []] if optional else [[node]]
+        case ListRef() | RuleRef():
             return [[node]]
 
 

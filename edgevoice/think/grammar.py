@@ -4,15 +4,16 @@ import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import overload
 
 from edgevoice.errors import GrammarError
+from edgevoice.think import compiler, source
 from edgevoice.think import pack as packs
-from edgevoice.think import source
 from edgevoice.think.automaton import Automaton
-from edgevoice.think.compiler import MAX_STATES, Compiled, compile_list, compile_pack
+from edgevoice.think.compiler import Compiled, compile_list, compile_pack
 from edgevoice.think.match import (
     MAX_WORDS,
     Explanation,
@@ -24,7 +25,7 @@ from edgevoice.think.match import (
     read_steps,
     score,
 )
-from edgevoice.think.nearest import nearest
+from edgevoice.think.nearest import Searcher
 from edgevoice.think.pack import Block, Entry, IntentSpec, Pack, SlotValue
 from edgevoice.think.phrases import sentences, template_sentences
 from edgevoice.think.source import Problems
@@ -35,8 +36,9 @@ log = logging.getLogger("edgevoice.think")
 _SAMPLES = 6
 """Sentences of each template that are tried for being claimed by a second intent."""
 
-_MAX_SAMPLES = 3_000
-"""Sentences tried in all; a sentence takes about 0.1 ms. Beyond that the check is left out, and the log says so."""
+_MAX_SAMPLES = 600
+"""Sentences tried in all, so that the check takes at most half a second (a sentence: up to 0.7 ms with 200 templates).
+With more templates than this the check is left out, and the log says so."""
 
 _MAX_WARNINGS = 20
 
@@ -84,12 +86,17 @@ class Phrases(Sequence[str]):
         return len(self.phrases)
 
 
-@dataclass(frozen=True, slots=True)
 class _Ready:
     """What matching reads; exchanged as a whole when a list is replaced."""
 
-    automaton: Automaton
-    matcher: Matcher
+    def __init__(self, automaton: Automaton) -> None:
+        self.automaton = automaton
+        self.matcher = Matcher(automaton)
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Made when the first text does not match."""
+        return Searcher(self.automaton)
 
 
 class Grammar:
@@ -102,7 +109,7 @@ class Grammar:
         self._compiled = compiled
         self._intents = specs
         self._specs = blocks
-        self._ready = _Ready(compiled.automaton, Matcher(compiled.automaton))
+        self._ready = _Ready(compiled.automaton)
         self._replacing = Lock()
 
     @classmethod
@@ -186,20 +193,19 @@ class Grammar:
         with self._replacing:
             old = self._ready.automaton
             made = self._compiled.list_nets[name]
-            budget = MAX_STATES - old.states + sum(len(old.nets[number]) for number in made.values())
+            budget = compiler.MAX_STATES - old.states + sum(len(old.nets[number]) for number in made.values())
             nets = {}
             for filter_, number in made.items():
                 net = compile_list(changed, filter_, budget)
                 if net is None:
                     raise GrammarError(
-                        f"with these {len(entries)} values the automaton reaches its limit of {MAX_STATES} states",
+                        f"the limit of {compiler.MAX_STATES} states is reached with these {len(entries)} values",
                         place=f"list '{name}'",
                         remedy="use fewer values",
                     )
                 budget -= len(net)
                 nets[number] = net
-            automaton = old.replaced(nets)
-            self._ready = _Ready(automaton, Matcher(automaton))
+            self._ready = _Ready(old.replaced(nets))
 
     def _no_match(self, ready: _Ready, words: Sequence[str]) -> NoMatch:
         text = " ".join(words)
@@ -208,7 +214,7 @@ class Grammar:
         if len(words) > MAX_WORDS:
             return NoMatch(text, None, None, None, None, f"more than {MAX_WORDS} words")
         lead, end = ready.matcher.trim(words)
-        found = nearest(ready.automaton, words[lead:end]) if lead < end else None
+        found = ready.searcher.nearest(words[lead:end]) if lead < end else None
         if found is None:
             why = "nothing comes close" if lead < end else "nothing is left without the words that are skipped"
             return NoMatch(text, None, None, None, None, why)
@@ -220,11 +226,12 @@ class Grammar:
         """Warnings about sentences that are as good a sentence of another intent; found by trying some sentences of
         every template, in which each alternative has its turn."""
         compiled, seen = self._compiled, set()
-        if len(compiled.templates) * _SAMPLES > _MAX_SAMPLES:
+        samples = min(_SAMPLES, _MAX_SAMPLES // len(compiled.templates))
+        if not samples:
             log.info("%d templates: not checked for sentences of two intents", len(compiled.templates))
             return
         for number, (template, block) in enumerate(compiled.templates):
-            for words in itertools.islice(template_sentences(compiled.automaton, number), _SAMPLES):
+            for words in itertools.islice(template_sentences(compiled.automaton, number), samples):
                 found = self._ready.matcher.candidates(words)
                 own = next((candidate for candidate in found if candidate.template == number), None)
                 for other in found:

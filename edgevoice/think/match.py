@@ -153,6 +153,7 @@ class Matcher:
 
     def __init__(self, automaton: Automaton) -> None:
         self._nets = automaton.nets
+        self._costs = [_COST[net.kind] for net in automaton.nets]
         accepted: list[tuple[int, int, Path]] = []
         opening = self._close([((ROOT, Net.START, None), 0, None)], accepted)
         # The first word finds its way without walking through all templates.
@@ -225,7 +226,7 @@ class Matcher:
         for (number, state, stack), cost, path in threads:
             net = self._nets[number]
             for to in net.words[state].get(word, ()):
-                yield (number, to, stack), cost + _COST[net.kind], (path, Word(number))
+                yield (number, to, stack), cost + self._costs[number], (path, Word(number))
             for arc in net.arcs[state]:
                 if isinstance(arc, AnyWord):
                     yield (number, arc.to, stack), cost + _WILD, (path, Word(number))

@@ -3,7 +3,7 @@ distance, found by Dijkstra's algorithm over (words used, configuration), templa
 
 import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,11 +25,12 @@ from edgevoice.think.match import Config
 _BUDGET = 20_000
 """Nodes visited in all, about 0.2 s on this project's reference machine; the best until then is taken."""
 
-_FAR = 0.6
+_FAR = 0.5
 """A sentence further away than this share of the text's words is no help to anybody."""
 
 _CHEAPEST = 0.4
-"""The least that any difference costs (a word that is almost the same)."""
+"""The least that any difference costs: a word that is almost the same. A word for a free text costs as much, or such a
+sentence would come close to everything."""
 
 _SHORT = 0.5
 """Cost of a word of up to three letters that is extra or missing: "the", "my", "to" say little."""
@@ -53,48 +54,59 @@ _Trail: TypeAlias = "tuple[_Trail, str, str] | None"
 """The way taken, the last first: (before, words of the sentence, difference)."""
 
 
-def nearest(automaton: Automaton, words: Sequence[str]) -> Nearest | None:
-    """The nearest sentence, None when there is none near enough."""
-    best: Nearest | None = None
-    limit = _FAR * sum(map(_weight, words)) + 1e-9
-    budget = _BUDGET
-    costs = _Costs(automaton)
-    bounds = sorted(
-        (sum(_CHEAPEST for word in words if known is not None and word not in known), template)
-        for template, known in enumerate(_vocabularies(automaton))
-    )
-    for bound, template in bounds:
-        if bound > limit or budget <= 0:
-            break
-        found, used = _search(automaton, template, words, limit, budget, costs)
-        budget -= used
-        if found is not None:
-            best, limit = found, found.distance - 1e-6
-    return best
+class Searcher:
+    """An automaton prepared for searching."""
 
+    def __init__(self, automaton: Automaton) -> None:
+        self._automaton = automaton
+        self._by_word: dict[str, set[int]] = {}  # the lists and rules that know a word
+        calls: dict[int, set[int]] = {}
+        for number, net in enumerate(automaton.nets):
+            if number == ROOT:
+                continue
+            for word in itertools.chain.from_iterable(net.words):
+                self._by_word.setdefault(word, set()).add(number)
+            arcs = list(itertools.chain.from_iterable(net.arcs))
+            calls[number] = {arc.net for arc in arcs if isinstance(arc, Call)}
+        self._templates: list[tuple[set[str], set[int]]] = []
+        """By template: its own words, and the nets it calls directly or indirectly."""
+        root = automaton.nets[ROOT]
+        for start in automaton.starts:
+            states = _states(root, start)
+            own = {word for state in states for word in root.words[state]}
+            nets = {arc.net for state in states for arc in root.arcs[state] if isinstance(arc, Call)}
+            pending = list(nets)
+            while pending:
+                more = calls[pending.pop()] - nets
+                nets |= more
+                pending += more
+            self._templates.append((own, nets))
 
-def _vocabularies(automaton: Automaton) -> Iterator[set[str] | None]:
-    """By template: the words it knows; None where it takes any."""
-    by_net: dict[int, tuple[set[str], bool, set[int]]] = {}
+    def nearest(self, words: Sequence[str]) -> Nearest | None:
+        """The nearest sentence, None when there is none near enough."""
+        best: Nearest | None = None
+        limit = _FAR * sum(map(_weight, words)) + 1e-9
+        budget = _BUDGET
+        costs = _Costs(self._automaton)
+        # A template costs at least what the words cost that it does not know; the promising ones come first.
+        bounds = sorted((self._bound(template, words), template) for template in range(len(self._templates)))
+        for bound, template in bounds:
+            if bound > limit or budget <= 0:
+                break
+            found, used = _search(self._automaton, template, words, limit, budget, costs)
+            budget -= used
+            if found is not None:
+                best, limit = found, found.distance - 1e-6
+        return best
 
-    def net_words(number: int) -> tuple[set[str], bool]:
-        if number not in by_net:
-            by_net[number] = _reachable(automaton, number, range(len(automaton.nets[number])))
-        found, wild, calls = by_net[number]
-        for called in calls:
-            inner, inner_wild = net_words(called)
-            found, wild = found | inner, wild or inner_wild
-        return found, wild
-
-    for start in automaton.starts:
-        found, wild, calls = _reachable(automaton, ROOT, _states(automaton.nets[ROOT], start))
-        for called in calls:
-            inner, inner_wild = net_words(called)
-            found, wild = found | inner, wild or inner_wild
-        yield None if wild else found
+    def _bound(self, template: int, words: Sequence[str]) -> float:
+        own, nets = self._templates[template]
+        unknown = sum(word not in own and nets.isdisjoint(self._by_word.get(word, ())) for word in words)
+        return _CHEAPEST * unknown
 
 
 def _states(net: Net, start: int) -> set[int]:
+    """The states of the root that belong to the template that starts there."""
     seen, pending = {start}, [start]
     while pending:
         state = pending.pop()
@@ -105,13 +117,6 @@ def _states(net: Net, start: int) -> set[int]:
                 seen.add(to)
                 pending.append(to)
     return seen
-
-
-def _reachable(automaton: Automaton, number: int, states: "range | set[int]") -> tuple[set[str], bool, set[int]]:
-    net = automaton.nets[number]
-    arcs = [arc for state in states for arc in net.arcs[state]]
-    found = {word for state in states for word in net.words[state]}
-    return found, any(isinstance(arc, AnyWord) for arc in arcs), {arc.net for arc in arcs if isinstance(arc, Call)}
 
 
 def _search(
@@ -150,7 +155,7 @@ def _search(
                     push(cost, at, (number, to, stack), trail)
                 case AnyWord(to):
                     if word is not None:
-                        push(cost, at + 1, (number, to, stack), (trail, word, ""))
+                        push(cost + _CHEAPEST, at + 1, (number, to, stack), (trail, word, ""))
                     else:
                         push(cost + _LIST, at, (number, to, stack), (trail, "...", "a text is missing"))
                 case Call(called, to):

@@ -54,7 +54,7 @@ digit by digit."""
 _UNIT_ADJECTIVE = re.compile(rf"(?<=[0-9])-({'|'.join(_UNITS)})\b\.?")
 _INITIALS = re.compile(r"(?<![a-z])[a-z](?:\.[a-z])+(?:\.|(?![a-z]))")
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])")
-_MONEY = re.compile(r"([$€£]) ?([0-9]+)(?:\.([0-9]+))?")
+_MONEY = re.compile(r"([$€£]) ?([0-9]+)(?:\.([0-9]+))?( (?:thousand|million|billion)\b)?")
 _CLOCK = re.compile(r"(?<![0-9:])([01]?[0-9]|2[0-3]):([0-5][0-9])(?![0-9:])")
 _NTH = re.compile(r"(?<![0-9])([0-9]+)(?:st|nd|rd|th)(?![a-z])")
 _FRACTION = re.compile(r"(?:(?<![0-9/])([0-9]+) +)?(?<![0-9/])([0-9]+)/([0-9]+)(?![0-9/])")
@@ -249,9 +249,9 @@ def _plural(word: str) -> str:
 
 def _money(found: re.Match[str]) -> str:
     major, minor = _CURRENCIES[found[1]]
-    whole, part = found[2], found[3]
-    if part is not None and len(part) != 2:
-        return f" {_whole(whole)} point {_digits(part)} {_plural(major)} "
+    whole, part, scale = found[2], found[3], found[4] or ""
+    if scale or (part is not None and len(part) != 2):
+        return f" {_whole(whole)} {f'point {_digits(part)}' if part else ''} {scale} {_plural(major)} "
     text = f" {_whole(whole)} {major if whole == '1' else _plural(major)} "
     if part and part != "00":
         cents = int(part)

@@ -1,0 +1,291 @@
+"""Matching, against an independent reading of the templates: all sentences written out, with their slots."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from edgevoice.errors import GrammarError
+from edgevoice.think.grammar import Grammar, Match, NoMatch
+from edgevoice.think.match import MAX_WORDS
+from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Sequence, Text, parse, unparse
+from edgevoice.think.words import normalise
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Grammar:
+    path = tmp_path_factory.mktemp("pack") / "pack.yaml"
+    path.write_text(
+        """
+intents:
+  Light:
+    data:
+      - sentences:
+          - turn (on|off) [the] {area} light[s] [in {color}]
+          - turn all lights off
+  Any:
+    data:
+      - sentences:
+          - turn {what:item}
+          - say {text} (to|in) {room:where}
+          - remind me to {text}
+  Order:
+    data:
+      - sentences: ["order (a {size};with {topping}) now"]
+  Same:
+    data:
+      - sentences: ["turn (on|off) [the] {area} light"]
+skip_words: [please, "(could|can) you", um]
+lists:
+  area: [kitchen, living room, kitchen window]
+  color: [red]
+  size: [small, large]
+  topping: [cheese, cheese and ham]
+  what: {wildcard: true}
+  room: {wildcard: true}
+  text: {wildcard: true}
+""",
+        encoding="utf-8",
+    )
+    return Grammar.load([path])
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "slots"),
+    [
+        ("Turn on the kitchen lights.", "Light", {"area": "kitchen"}),
+        ("turn off kitchen window light", "Light", {"area": "kitchen window"}),
+        ("could you please turn on the kitchen light in red, please", "Light", {"area": "kitchen", "color": "red"}),
+        ("um, please, um: turn all lights off", "Light", {}),
+        ("turn on the bathroom light", "Any", {"item": "on the bathroom light"}),
+        ("turn around please", "Any", {"item": "around"}),
+        ("say hello to anna", "Any", {"text": "hello", "where": "anna"}),
+        ("say go to bed to anna", "Any", {"text": "go", "where": "bed to anna"}),
+        ("remind me to buy 2 eggs", "Any", {"text": "buy two eggs"}),
+        ("order a small with cheese and ham now", "Order", {"size": "small", "topping": "cheese and ham"}),
+        ("order with cheese a large now", "Order", {"size": "large", "topping": "cheese"}),
+    ],
+)
+def test_intents_and_slots(home: Grammar, text: str, intent: str, slots: dict[str, str]) -> None:
+    found = home.match(text)
+    assert isinstance(found, Match), found
+    assert (found.intent.name, found.intent.slots) == (intent, slots)
+    assert found.spec is home.intents[intent]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "please", "turn", "on the kitchen light", "remind me to", "order a small now",
+     "order a small a small now", "say hello", "kitchen", "remind please me to go", "turn_", "..."],
+)  # fmt: skip
+def test_what_is_no_sentence(home: Grammar, text: str) -> None:
+    assert isinstance(home.match(text), NoMatch) or text == "turn_"
+
+
+def test_the_most_literal_template_wins_then_the_first(home: Grammar) -> None:
+    # "Same" and "Light" say it with equally many words of their own; "Light" stands first. "Any" has a wildcard.
+    found = home.match("turn on the kitchen light")
+    assert isinstance(found, Match)
+    assert found.intent.name == "Light"
+
+
+def test_the_explanation_tells_what_became_of_every_word(home: Grammar) -> None:
+    found = home.match("um turn on the living room light please")
+    assert isinstance(found, Match)
+    assert found.text == "um turn on the living room light please"
+    assert [(step.word, step.kind, step.slot) for step in found.explanation.steps] == [
+        ("um", "skipped", ""),
+        ("turn", "word", ""),
+        ("on", "word", ""),
+        ("the", "word", ""),
+        ("living", "value", "area"),
+        ("room", "value", "area"),
+        ("light", "word", ""),
+        ("please", "skipped", ""),
+    ]
+    assert found.explanation.template == "turn (on|off) [the] {area} light[s] [in {color}]"
+    assert found.explanation.place.endswith("pack.yaml:6")
+    assert "living  value of 'area' -> area" in str(found.explanation)
+
+
+def test_the_score_is_the_share_of_known_words(home: Grammar) -> None:
+    scores = [
+        found.score
+        for text in ("turn all lights off please", "turn around", "remind me to go")
+        if isinstance(found := home.match(text), Match)
+    ]
+    assert scores == [1.0, 0.75, 0.875]
+
+
+@pytest.mark.parametrize(
+    ("text", "closest", "distance", "why"),
+    [
+        ("order a small with chese now", "order a small with cheese now", 0.6, "'chese' instead of 'cheese'"),
+        ("order a small with cheese", "order a small with cheese now", 0.5, "'now' is missing"),
+        ("order a small with cheese right now", "order a small with cheese now", 1.0, "'right' is extra"),
+        ("order a huge with cheese now", "order a small with cheese now", 1.0, "'huge' is no value of 'size'"),
+        ("order with cheese a now", "order with cheese a small now", 1.0, "a value of 'size' is missing"),
+        ("remind me to", "remind me to ...", 1.0, "a text is missing"),
+        ("um order a small with cheese please please", "order a small with cheese now", 0.5, "'now' is missing"),
+    ],
+)
+def test_what_came_closest(home: Grammar, text: str, closest: str, distance: float, why: str) -> None:
+    found = home.match(text)
+    assert isinstance(found, NoMatch)
+    assert found.closest == closest
+    assert found.distance == pytest.approx(distance, abs=0.05)
+    assert found.why == why
+    assert found.intent in home.intents
+    assert found.place is not None and "pack.yaml:" in found.place
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "there are no words in it"),
+        ("?!", "there are no words in it"),
+        ("please um", "nothing is left without the words that are skipped"),
+        ("completely different subject matter altogether", "nothing comes close"),
+        ("turn " * (MAX_WORDS + 1), f"more than {MAX_WORDS} words"),
+    ],
+)
+def test_when_nothing_comes_close(home: Grammar, text: str, why: str) -> None:
+    found = home.match(text)
+    assert isinstance(found, NoMatch)
+    assert (found.why, found.closest, found.intent, found.distance) == (why, None, None, None)
+
+
+def test_the_longest_text_is_matched(home: Grammar) -> None:
+    found = home.match("remind me to " + "go " * (MAX_WORDS - 3))
+    assert isinstance(found, Match)
+
+
+# Against all sentences, written out -----------------------------------------------------------------------------
+
+_LISTS: dict[str, dict[str, object]] = {
+    "x": {"aa": "aa", "bb cc": "two", "cc": 3},
+    "n": {"one": 1, "two": 2, "three": 3},
+}
+_LISTS_YAML = "  x: [aa, {in: bb cc, out: two}, {in: cc, out: 3}]\n  n: {range: {from: 1, to: 3}}\n"
+_Reading = tuple[str, tuple[tuple[str, object], ...]]
+
+
+def _readings(node: Node, rules: dict[str, Sequence]) -> Iterator[_Reading]:
+    """All texts of a node with their slots, letter by letter as the notation says."""
+    match node:
+        case Text(text):
+            yield text, ()
+        case Sequence(items):
+            yield from _product([list(_readings(item, rules)) for item in items], "")
+        case Alternatives(options, optional):
+            for option in options:
+                yield from _readings(option, rules)
+            if optional:
+                yield "", ()
+        case Permutation(parts, optional):
+            read = [list(_readings(part, rules)) for part in parts]
+            for order in itertools.permutations(read):
+                yield from ((f" {text} ", slots) for text, slots in _product(list(order), " "))
+            if optional:
+                yield "", ()
+        case ListRef(name, slot):
+            for said, meaning in _LISTS[name].items():
+                yield f" {said} ", ((slot, meaning),)
+        case RuleRef(name):
+            for text, slots in _readings(rules[name], rules):
+                yield f" {text} ", slots
+
+
+def _product(parts: list[list[_Reading]], glue: str) -> Iterator[_Reading]:
+    for combination in itertools.product(*parts):
+        yield glue.join(text for text, _ in combination), tuple(slot for _, slots in combination for slot in slots)
+
+
+_words = st.sampled_from(["aa", "bb", "cc", "dd"])
+_texts = st.builds(
+    lambda words, left, right: Text(" " * left + " ".join(words) + " " * right),
+    st.lists(_words, min_size=1, max_size=2),
+    st.booleans(),
+    st.booleans(),
+)
+_refs: st.SearchStrategy[Node] = st.one_of(
+    st.builds(ListRef, st.sampled_from(["x", "n"]), st.sampled_from(["s", "t"])), st.just(RuleRef("r"))
+)
+
+
+def _spaced(items: list[Node]) -> Sequence:
+    """With spaces where a text touches a list or rule, which is a mistake, or another text."""
+    found: list[Node] = []
+    for item in items:
+        if found and isinstance(item, Text) and isinstance(found[-1], Text):
+            found[-1] = Text(f"{found[-1].text} {item.text}")
+            continue
+        if found and isinstance(item, Text) and isinstance(found[-1], ListRef | RuleRef):
+            item = Text(f" {item.text}")
+        elif found and isinstance(item, ListRef | RuleRef) and isinstance(found[-1], Text):
+            found[-1] = Text(f"{found[-1].text} ")
+        found.append(item)
+    return Sequence(tuple(found))
+
+
+def _groups(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    rows = st.lists(children, min_size=1, max_size=3).map(_spaced)
+    return st.one_of(
+        st.builds(Alternatives, st.lists(rows, min_size=1, max_size=3).map(tuple), st.booleans()),
+        st.builds(Permutation, st.lists(rows, min_size=2, max_size=2).map(tuple), st.booleans()),
+    )
+
+
+_rules = st.lists(st.recursive(_texts, _groups, max_leaves=3), min_size=1, max_size=2).map(_spaced)
+_nodes: st.SearchStrategy[Node] = st.recursive(st.one_of(_texts, _refs), _groups, max_leaves=6)
+_templates = st.lists(_nodes, min_size=1, max_size=3).map(_spaced)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(_templates, min_size=1, max_size=3), _rules, st.data())
+def test_a_grammar_matches_its_sentences_and_nothing_else(
+    tmp_path: Path, templates: list[Sequence], rule: Sequence, data: st.DataObject
+) -> None:
+    lines = [
+        f"  I{number}: {{data: [{{sentences: ['{unparse(template)}']}}]}}\n"
+        for number, template in enumerate(templates)
+    ]
+    text = (
+        f"intents:\n{''.join(lines)}lists:\n{_LISTS_YAML}expansion_rules: {{r: '{unparse(rule)}'}}\nskip_words: [zz]\n"
+    )
+    (tmp_path / "pack.yaml").write_text(text, encoding="utf-8")
+    sentences: dict[tuple[str, ...], list[tuple[str, dict[str, object]]]] = {}
+    for number, template in enumerate(templates):
+        parsed = parse(unparse(template))
+        readings = list(itertools.islice(_readings(parsed, {"r": parse(unparse(rule))}), 401))
+        assume(len(readings) <= 400)
+        for said, slots in readings:
+            sentences.setdefault(normalise(said), []).append((f"I{number}", dict(slots)))
+    if () in sentences:
+        with pytest.raises(GrammarError, match="matches the empty sentence"):
+            Grammar.load([tmp_path / "pack.yaml"])
+        return
+    grammar = Grammar.load([tmp_path / "pack.yaml"])
+    assert {tuple(phrase.split()) for phrase in grammar.phrases(10_000)} == set(sentences)
+    tried = (
+        list(sentences) if len(sentences) < 60 else data.draw(st.lists(st.sampled_from(list(sentences)), max_size=60))
+    )
+    for words in tried:
+        found = grammar.match(" ".join(("zz", *words, "zz")))
+        assert isinstance(found, Match), words
+        assert (found.intent.name, found.intent.slots) in sentences[words]
+        assert len(found.explanation.steps) == len(words) + 2
+    vocabulary = ["aa", "bb", "cc", "dd", "one", "two", "zz", "aabb"]
+    for _ in range(20):
+        salad = tuple(data.draw(st.lists(st.sampled_from(vocabulary), min_size=1, max_size=6)))
+        bare = tuple(" ".join(salad).removeprefix("zz ").split())
+        while bare[:1] == ("zz",):
+            bare = bare[1:]
+        while bare[-1:] == ("zz",):
+            bare = bare[:-1]
+        assert isinstance(grammar.match(" ".join(salad)), Match) == (bare in sentences), salad
