@@ -2,11 +2,19 @@
 
 import shutil
 import time
-from typing import TextIO
+from typing import Protocol
 
 REDRAW_SECONDS = 0.1
 """Ten times a second is smooth, and costs nothing on a slow serial line."""
 BAR_WIDTH = 24
+
+
+class Screen(Protocol):
+    """What is needed of a stream; ``sys.stderr`` has it."""
+
+    def isatty(self) -> bool: ...
+    def write(self, text: str, /) -> int: ...
+    def flush(self) -> None: ...
 
 
 class ProgressLine:
@@ -16,7 +24,7 @@ class ProgressLine:
         quiet: no bar, also on a terminal; still a line for each step.
     """
 
-    def __init__(self, out: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, out: Screen, *, quiet: bool = False) -> None:
         self._out = out
         self._bar = out.isatty() and not quiet
         self._text = ""
@@ -35,7 +43,8 @@ class ProgressLine:
         if self._bar:
             self._draw("")
         else:
-            print(text, file=self._out, flush=True)
+            self._out.write(f"{text}\n")
+            self._out.flush()
 
     def advance(self, done: int, total: int) -> None:
         now = time.monotonic()

@@ -1,0 +1,81 @@
+# Two commands: `make run` and `make test`. Every line below is one that a person could type.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
+# make run INPUT=command.wav  speaks from a file; ARGS are handed on to edgevoice.
+INPUT ?=
+OUTPUT ?= reply.wav
+ARGS ?=
+
+.DELETE_ON_ERROR:
+.PHONY: help run setup models test lint bench lock clean
+
+help:
+	@echo "make run     install what is missing, fetch the models, and listen (or: make run INPUT=command.wav)"
+	@echo "make test    the same set-up, then all tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measure it on this machine; see docs/benchmarks.md"
+	@echo "make setup   install only;  make models: and fetch the models;  make clean: remove .venv and caches"
+
+run: models
+	$(VENV)/bin/edgevoice run $(if $(INPUT),--input "$(INPUT)" --output "$(OUTPUT)") $(ARGS)
+
+setup: $(VENV)/.runtime
+
+# Checks in well under a second, without a network, when everything is there.
+models: setup
+	$(VENV)/bin/edgevoice models pull
+
+test: $(VENV)/.dev
+	$(VENV)/bin/edgevoice models pull
+	$(VENV)/bin/edgevoice models pull vosk-ko piper-en_US-joe-medium
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.bench models
+	for bench in tools/bench_*.py; do echo "== $$bench" && $(VENV)/bin/python "$$bench" $(ARGS) || exit 1; done
+
+# A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.
+
+$(VENV)/.created: tools/system_packages.sh
+	PYTHON=$(PYTHON) tools/system_packages.sh run
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "edgevoice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.lock pyproject.toml
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.created requirements-dev.lock pyproject.toml
+	PYTHON=$(PYTHON) tools/system_packages.sh test
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps -e .
+	touch $(VENV)/.runtime $@
+
+$(VENV)/.bench: $(VENV)/.runtime requirements-bench.lock
+	$(PIP) --require-hashes -r requirements-bench.lock
+	touch $@
+
+# After a change of the dependencies in pyproject.toml; ARGS=--upgrade takes the newest versions. One lock serves every
+# Python and processor we support.
+lock:
+	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
+	$(LOCK) --extra export --extra vosk -o requirements.lock
+	$(LOCK) --extra dev --constraints requirements.lock -o requirements-dev.lock
+	$(LOCK) --extra export --extra vosk --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
+
+LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header pyproject.toml $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
