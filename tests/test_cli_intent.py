@@ -36,7 +36,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["matched"] is True
     assert found["intent"] == {"name": "VolumeSet", "slots": {"level": 30}}
-    assert found["spec"]["action"]["entity"] == "volume"
+    assert found["spec"]["action"] == {"builtin": "volume", "set": "{level}"}
     assert found["explanation"]["steps"][-1] == {
         "word": "percent",
         "kind": "number",

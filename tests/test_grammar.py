@@ -282,9 +282,8 @@ intents:
       - sentences: ["light {area}"]
         slots: {state: on, level: 5}
       - sentences: [lights]
-        action: {command: [all, "on", 1, 2.5, true, ~]}
         response: [All., "All {result.n}."]
-    action: {builtin: set_state, entity: "light.{area}", value: on}
+    action: {command: [all, "on", on, 1, 2.5, true, ~]}
     response: done
 lists: {area: [kitchen]}
 responses:
@@ -295,14 +294,13 @@ responses:
     assert isinstance(found, Match)
     assert found.intent.slots == {"area": "kitchen", "state": "on", "level": 5}
     assert found.spec is made.intents["Light"]
-    assert found.spec.action == {"builtin": "set_state", "entity": "light.{area}", "value": "on"}
+    assert found.spec.action == {"command": ["all", "on", "on", 1, 2.5, True, None]}
     assert found.spec.responses == ("The {area} light is {state}.", "Done.")
-    assert found.spec.action_place.endswith("pack.yaml:10")
+    assert found.spec.action_place.endswith("pack.yaml:9")
     assert found.spec.place.endswith("pack.yaml:3")
     other = made.match("lights")
     assert isinstance(other, Match)
-    assert other.spec.action == {"command": ["all", "on", 1, 2.5, True, None]}
-    assert other.spec.action_place.endswith("pack.yaml:8")
+    assert other.spec.action == found.spec.action
     assert other.spec.responses == ("All.", "All {result.n}.")
 
 
@@ -354,7 +352,7 @@ def home() -> Grammar:
         ("make the hallway light warm white", "LightColor", {"area": "hallway", "color": "warm white"}),
         ("is the garage light on", "LightState", {"area": "garage"}),
         ("turn on the coffee maker", "DeviceOn", {"device": "coffee machine"}),
-        ("switch the bedroom fan off", "DeviceOff", {"area": "bedroom", "device": "fan"}),
+        ("switch the bedroom fan off", "AreaDeviceOff", {"area": "bedroom", "device": "fan"}),
         ("is the heater on", "DeviceState", {"device": "heater"}),
         ("turn everything off", "EverythingOff", {}),
         ("set the volume to 30", "VolumeSet", {"level": 30}),

@@ -286,12 +286,8 @@ def _specs(
         )
         by_name[intent.name] = spec
         for block in intent.blocks:
-            own = spec
-            if block.responses:
-                own = replace(own, responses=texts(block.responses, [block]))
-            if block.action:
-                own = replace(own, action=source.plain(block.action), action_place=block.action.place.short)
-            by_block[id(block)] = own
+            own = texts(block.responses, [block])
+            by_block[id(block)] = replace(spec, responses=own) if block.responses else spec
     return by_name, by_block
 
 

@@ -23,7 +23,6 @@ _BLOCK_KEYS = (
     "sentences",
     "slots",
     "response",
-    "action",
     "requires_context",
     "excludes_context",
     "expansion_rules",
@@ -102,7 +101,6 @@ class Block:
     requires: tuple[tuple[str, tuple[str, ...]], ...]
     excludes: tuple[tuple[str, tuple[str, ...]], ...]
     rules: Mapping[str, Template]
-    action: Value | None
 
 
 @dataclass(slots=True)
@@ -256,7 +254,6 @@ class _File:
             requires=self.context(entries["requires_context"][1]) if "requires_context" in entries else (),
             excludes=self.context(entries["excludes_context"][1]) if "excludes_context" in entries else (),
             rules=self.rules(entries["expansion_rules"][1]) if "expansion_rules" in entries else {},
-            action=self.action(entries["action"][1]) if "action" in entries else None,
         )
 
     def templates(self, value: Value, what: str) -> list[Template]:

@@ -108,13 +108,9 @@ def spellings(number: int) -> list[tuple[str, ...]]:
         return [(sign, *words) for sign in ("minus", "negative") for words in spellings(-number)]
     plain = tuple(cardinal(number).split())
     ways = [plain]
-    if "hundred" in plain[:-1] and plain[-1] not in ("thousand", "million", "billion"):
-        at = len(plain) - 1 - plain[::-1].index("hundred")
-        if at < len(plain) - 1:
-            ways.append((*plain[: at + 1], "and", *plain[at + 1 :]))
-    elif "thousand" in plain[:-1]:
-        at = plain.index("thousand")
-        ways.append((*plain[: at + 1], "and", *plain[at + 1 :]))
+    large = [at for at, word in enumerate(plain[:-1]) if word in _MULTIPLIERS]
+    if large and plain[-1] not in _MULTIPLIERS:
+        ways.append((*plain[: large[-1] + 1], "and", *plain[large[-1] + 1 :]))
     if plain[:2] in (("one", "hundred"), ("one", "thousand")):
         ways += [("a", *way[1:]) for way in ways]
     return ways
