@@ -99,9 +99,7 @@ def test_a_bundle_for_a_board_without_a_network(
     edgevoice: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tmp_path / "board.yaml"
-    config.write_text("wake: {microwakeword: {models: [./own.json]}}\nasr: {whisper: {model: ./own}}\n", "utf-8")
-    with config.open("a", encoding="utf-8") as out:
-        out.write("tts: {hibari: {model: other}}\n")
+    config.write_text("wake: {microwakeword: {models: [other, ./own.json]}}\nasr: {whisper: {model: ./own}}\n", "utf-8")
     code, said, _ = edgevoice("pull", "--all-for", str(config), "--into", str(tmp_path / "stick"))
     assert code == 0
     assert "EDGEVOICE_MODELS" in said
