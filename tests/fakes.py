@@ -196,6 +196,7 @@ class FakeTts:
     """0.05 s of a constant a character, in pieces of 0.25 s."""
 
     rate = 24_000
+    language = "en"
 
     def synthesize(self, text: str) -> Iterator[Audio]:
         if not any(character.isalnum() for character in text):

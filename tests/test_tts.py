@@ -245,7 +245,10 @@ def test_piper_refuses_what_it_cannot_read(small_voice: Callable[..., Path], tex
 
 
 def test_piper_reads_the_script_of_its_language(small_voice: Callable[..., Path]) -> None:
-    assert audio(load_piper(small_voice(espeak={"voice": "ru"})), "Привет").seconds > 0.1
+    russian = load_piper(small_voice(espeak={"voice": "ru"}))
+    assert audio(russian, "Привет").seconds > 0.1
+    assert russian.language == "ru"
+    assert load_piper(small_voice()).language == "en"
 
 
 def test_piper_has_the_speakers_of_the_voice(small_voice: Callable[..., Path]) -> None:

@@ -31,7 +31,6 @@ LONG = "The weather stays as it is, and nothing changes at all today. " * 16
 
 def measure(engine: str, model: str, threads: int, runs: int) -> dict[str, Any]:
     """Figures of one engine; to be called in a fresh process."""
-    from edgevoice.audio.pcm import concatenate
     from edgevoice.engines import registry
     from edgevoice.modelstore import ModelStore
     from edgevoice.speak.phrases import clauses
@@ -48,14 +47,15 @@ def measure(engine: str, model: str, threads: int, runs: int) -> dict[str, Any]:
     for _ in range(runs):
         for text in REPLIES:
             began = time.perf_counter()
-            pieces = (piece for clause in clauses(text) for piece in voice.synthesize(clause))
+            pieces = (piece for clause in clauses(text, language=voice.language) for piece in voice.synthesize(clause))
             seconds += next(pieces).seconds
             firsts.append(time.perf_counter() - began)
             seconds += sum(piece.seconds for piece in pieces)
             busy += time.perf_counter() - began
     began = time.perf_counter()
-    audio = concatenate([piece for clause in clauses(LONG) for piece in voice.synthesize(clause)])
-    long_rtf = (time.perf_counter() - began) / audio.seconds
+    parts = clauses(LONG, language=voice.language)
+    length = sum(piece.seconds for part in parts for piece in voice.synthesize(part))
+    long_rtf = (time.perf_counter() - began) / length
     return {
         "engine": engine,
         "threads": threads,

@@ -127,6 +127,10 @@ class _Timed:
     def rate(self) -> int:
         return self._engine.rate
 
+    @property
+    def language(self) -> str:
+        return self._engine.language
+
     def synthesize(self, text: str) -> "Iterator[Audio]":
         pieces = iter(self._engine.synthesize(text))
         while True:

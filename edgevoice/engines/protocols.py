@@ -158,6 +158,10 @@ class TtsEngine(Engine, Protocol):
     def rate(self) -> int:
         """Samples per second of what ``synthesize`` gives."""
 
+    @property
+    def language(self) -> str:
+        """What it speaks, as ISO 639 has it: ``en``, ``de``."""
+
     def synthesize(self, text: str) -> Iterator[Audio]:
         """Speak one clause; pieces as soon as they are ready, all of ``rate``.
 

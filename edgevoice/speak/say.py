@@ -58,7 +58,7 @@ async def say(
 async def _synthesise(text: str, tts: tuple[Worker, TtsEngine], channel: Channel[Audio]) -> None:
     worker, engine = tts
     try:
-        for clause in clauses(text):
+        for clause in clauses(text, language=engine.language):
             async with aclosing(worker.iterate(partial(engine.synthesize, clause))) as pieces:
                 async for audio in pieces:
                     await channel.send(audio)

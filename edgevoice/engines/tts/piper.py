@@ -174,7 +174,6 @@ class PiperTts:
 
     @property
     def language(self) -> str:
-        """Of the voice: ``en``, ``de``, ``cmn``."""
         return str(self._voice.config.espeak_voice).partition("-")[0]
 
     def close(self) -> None:
