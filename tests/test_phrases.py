@@ -35,6 +35,7 @@ from edgevoice.speak.phrases import clauses
         ("5-10 minutes, 9\u201317", "5 to 10 minutes, 9 to 17"),
         ("Call 555-1234.", "Call 5 5 5, 1 2 3 4."),
         ("Code 0042", "Code 0 0 4 2"),
+        ("1,000,000,000,000,000 and 1" + "0" * 14, "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 and 1" + "0" * 14),
         ("See https://www.example.com/path?x=1.", "See example dot com."),
         ("Mail bob@example.org", "Mail bob at example dot org"),
         ("At 192.168.1.10, version 1.2.3", "At 192 dot 168 dot 1 dot 10, version 1 point 2 point 3"),

@@ -89,7 +89,7 @@ def test_hibari_pronounces_as_the_package_does(heart: TtsEngine) -> None:
     assert engine._voice.g2p(text) == G2P()(text)
 
 
-@pytest.mark.parametrize("text", ["", "...", "안녕하세요", "Привет, как дела", "\U0001f600", "—"])
+@pytest.mark.parametrize("text", ["", "...", "안녕하세요", "Привет, как дела", "\U0001f600", "—", "9" * 60])
 def test_hibari_refuses_what_it_cannot_read(heart: TtsEngine, text: str) -> None:
     with pytest.raises(TextError):
         audio(heart, text)

@@ -315,6 +315,12 @@ def _host(found: re.Match[str]) -> str:
     return found[1].replace(".", " dot ").replace(":", " port ")
 
 
+def _huge(found: re.Match[str]) -> str:
+    """A number beyond what has a name everybody knows, digit by digit."""
+    digits = found.group().replace(",", "")
+    return " ".join(digits) + " " if len(digits) > 15 else found.group()
+
+
 def _digits(found: re.Match[str]) -> str:
     return ", ".join(" ".join(group) for group in re.split(r"\D+", found.group()) if group)
 
@@ -329,6 +335,7 @@ _Replacement = str | Callable[[re.Match[str]], str]
 _RULES: list[tuple[re.Pattern[str], _Replacement]] = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"(?<![\w.,])\d+(?:,\d{3})*(?![\d,])", _huge),
         (r"(?i:https?|ftp)://(?:www\.)?([\w.-]+(?::\d+)?)(?:/[^\s,;]*?)?(?=[.!?,;)]*(?:\s|$))", _host),
         (r"\bwww\.([\w-]+(?:\.[\w-]+)+)(?:/\S*?)?(?=[.!?,;)]*(?:\s|$))", _host),
         (r"\b([\w.+-]+)@([\w-]+(?:\.[\w-]+)+)\b", lambda m: f"{m[1]} at {m[2]}".replace(".", " dot ")),
@@ -357,7 +364,7 @@ _RULES: list[tuple[re.Pattern[str], _Replacement]] = [
         (rf"(?<![\w.])-(?={NUMBER})", "minus "),
         (r"(?<=\d)([½¼¾⅓⅔])", r" and \1"),
         (r"(?<=\d)\s?[x*]\s?(?=\d)", " times "),
-        (r"(?<![\w.,:])(?:\d{16,}|0\d{2,})\b", _digits),
+        (r"(?<![\w.,:])0\d{2,}\b", _digits),
         (r"(?<=[^\W\d_])\.(?=[a-z]{2})", " dot "),
         (r"(?<=\b[A-Z])\.(?=[A-Z]\b)", " "),
         (r"[\"()]", " "),

@@ -132,7 +132,15 @@ class HibariTts:
         check_latin(text, "hibari")
         noise = np.random.default_rng(self._seed)
         silent = True
-        for phonemes in self._voice.phonemize(text):
+        try:
+            sentences = self._voice.phonemize(text)
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:  # seen with numbers of 40 digits
+            raise TextError(
+                f"'{text:.40}' cannot be read: {type(error).__name__}: {error}",
+                place="voice hibari",
+                remedy="write it in words",
+            ) from error
+        for phonemes in sentences:
             ids = self._voice.ids(phonemes)
             if len(ids) < 3 or not any(character.isalpha() for character in phonemes):
                 continue
