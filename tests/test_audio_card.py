@@ -188,6 +188,25 @@ def test_what_is_played_is_heard(sound_card: SoundCard, rate: int) -> None:
     assert len(sounding(heard)) == pytest.approx(CARD_RATE, rel=0.01)
 
 
+def test_drain_waits_until_the_last_sample_was_heard(sound_card: SoundCard) -> None:
+    """The device swallows its whole buffer ahead of time, so an empty queue is too soon."""
+
+    async def main() -> tuple[float, float]:
+        speaker = open_speaker(OutputOptions())
+        await speaker.play(tone(440, 24_000, 0.25))
+        async with asyncio.timeout(10):
+            while speaker.first_audio_at is None:  # noqa: ASYNC110 - set in PortAudio's thread
+                await asyncio.sleep(0)
+        began = speaker.first_audio_at
+        await speaker.drain()
+        ended = time.monotonic()
+        await speaker.close()
+        return speaker._heard_at - began, ended - began
+
+    heard, ended = asyncio.run(main())
+    assert ended >= heard >= 0.249
+
+
 def test_the_volume_is_applied(sound_card: SoundCard) -> None:
     async def main() -> Audio:
         speaker = open_speaker(OutputOptions(volume=50))
@@ -213,6 +232,7 @@ def test_a_flush_silences_within_a_block_and_drops_the_rest_of_the_clause(sound_
             assert speaker.first_audio_at is None
             async with asyncio.timeout(5):
                 await playing  # the other 29 seconds are not waited for
+                assert not speaker._queue  # nor is the piece kept that was waiting for room
                 await speaker.drain()
             recording.wait(flushed + 0.5)
             heard = recording.audio

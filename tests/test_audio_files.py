@@ -309,6 +309,12 @@ def test_raw_pcm_from_a_pipe() -> None:
     assert np.array_equal(through_pipe(samples.tobytes(), 16_000).samples, samples)
 
 
+def test_frames_that_arrive_in_parts_are_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgevoice.audio.stdin.READ_BYTES", 7)
+    samples = noise(3_000)
+    assert np.array_equal(through_pipe(samples.tobytes(), 16_000, 2, channel=1).samples, samples[1::2])
+
+
 def test_raw_pcm_is_resampled_and_its_channel_picked() -> None:
     stereo = np.stack([tone(48_000) * 32767, np.zeros(48_000)], axis=1).astype(np.int16)
     picked = through_pipe(stereo.tobytes(), 48_000, 2, channel=0)
