@@ -209,8 +209,14 @@ def _pip(arguments: list[str], scratch: Path, poll: Callable[[], None]) -> tuple
 
 
 def _reason(output: str) -> str:
-    """The line of pip's output that says what went wrong."""
+    """The line of pip's output that says what went wrong.
+
+    Without a connection pip warns, tries on, and in the end says that there is no such package; that is not the cause.
+    """
     lines = [line.strip() for line in output.splitlines()]
+    if lost := next((line for line in lines if "connection broken by" in line), None):
+        detail = lost.partition("connection broken by ")[2].rpartition("'")[0].rpartition(": ")[2].strip("')")
+        return f"it cannot reach the package index; is there a network? ({detail})"
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     if errors:
         return errors[-1]

@@ -478,6 +478,16 @@ def test_a_wheel_with_other_contents_is_refused(
     assert nothing_half(store.root)
 
 
+def test_pip_without_a_network_is_told_as_that(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with samples.serving({}) as gone:
+        pass
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", gone.base)
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(ModelError, match="it cannot reach the package index; is there a network"):
+        wheel_store(tmp_path).pull(["sample"])
+
+
 def test_files_of_an_installed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples.write_files(tmp_path / "site" / "somevoice" / "assets", FILES)
     (tmp_path / "site" / "somevoice" / "__init__.py").write_text("raise RuntimeError('imported')", encoding="utf-8")
