@@ -18,7 +18,7 @@ from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, 
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
 from edgevoice.listen.wake import WakeDetector
-from edgevoice.think.actions import SetVolume, parse_action
+from edgevoice.think.actions import parse_action
 from edgevoice.think.grammar import Grammar
 from edgevoice.turn import Engines, Memory, Skills, Turn
 
@@ -124,7 +124,6 @@ class Assistant:
         source: AudioSource,
         sink: AudioSink,
         emit: Callable[[Event], None],
-        set_volume: SetVolume | None = None,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
     ) -> None:
         self._config = config
@@ -132,7 +131,7 @@ class Assistant:
         self._sink = sink
         self._emit = emit
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
-        self._turn = Turn(config, self._hub, sink, parts.engines, parts.skills, Memory(), emit, set_volume, now)
+        self._turn = Turn(config, self._hub, sink, parts.engines, parts.skills, Memory(), emit, self._set_volume, now)
         self._group = asyncio.TaskGroup()
         self._conversation: asyncio.Task[None] | None = None
 
@@ -140,13 +139,22 @@ class Assistant:
         """Listen until the source ends and the last turn has finished.
 
         Raises:
-            AudioError: the source failed. Any other exception is a defect.
+            AudioError: the source failed. Any other exception is a defect; it arrives in an ExceptionGroup.
         """
-        async with self._group as group:
-            tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop)
-            self._hub.hold()  # until the wake loop first waits for audio
-            group.create_task(self._detect(tap), name="wake")
-            group.create_task(self._pump(), name="pump")
+        try:
+            async with self._group as group:
+                tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop)
+                self._hub.hold()  # until the wake loop first waits for audio
+                group.create_task(self._detect(tap), name="wake")
+                group.create_task(self._pump(), name="pump")
+        except* EdgeVoiceError as errors:
+            known = errors
+        else:
+            return
+        first: BaseException = known
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first
 
     def push_to_talk(self) -> None:
         """Begin a turn as if the wake word had been said. Called on the loop."""
@@ -205,6 +213,11 @@ class Assistant:
         else:
             self._emit(TurnEnded(at=self._hub.position, outcome=outcome))
         self._emit(Listening(at=self._hub.position))
+
+    def _set_volume(self, percent: int, *, relative: bool) -> int:
+        wanted = self._sink.volume + percent if relative else percent
+        self._sink.volume = min(max(wanted, 0), 100)
+        return self._sink.volume
 
     def _on_drop(self, audio: Audio) -> None:
         self._emit(Overrun(at=audio.end, lost=len(audio), where="wake word"))

@@ -78,7 +78,7 @@ class Turn:
     skills: Skills
     memory: Memory
     emit: Callable[[Event], None]
-    set_volume: SetVolume | None
+    set_volume: SetVolume
     now: Callable[[], datetime]
 
     async def converse(self, wake: Wake) -> Outcome:

@@ -113,7 +113,11 @@ class Microphone:
         self._loop = asyncio.get_running_loop()
         if self._failure is not None:
             raise self._failure
-        await portaudio.in_thread(self._start)
+        try:
+            await portaudio.in_thread(self._start)
+        except TimeoutError:
+            self._fail("it does not start")
+            raise self._failure from None  # type: ignore[misc]
         self._look(self._loop, seen=-1, deaf=0.0)
         reblock = Reblock(self._options.block)
         expected = 0
@@ -184,7 +188,8 @@ class Microphone:
                 stream.close()
             portaudio.terminate(library)
 
-        await portaudio.in_thread(end)
+        with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
+            await portaudio.in_thread(end)
 
 
 def open_microphone(options: InputOptions) -> Microphone:

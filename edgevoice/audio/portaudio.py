@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+HANGS_SECONDS = 5.0
+"""A call into PortAudio that takes longer will never return: the slowest real one, opening a sleeping USB card, takes
+about one second."""
+
 _NOISE = re.compile(
     rb"Cannot connect to server|jack server is not running|JackShm|Expression '|PaAlsa|connect\(2\) call to "
     rb"/(?:dev/shm|tmp)/jack|attempt to connect to server failed|\s*$"
@@ -165,8 +169,13 @@ def _cannot_open(error: OSError, name: str, record: bool) -> DeviceError:
     )
 
 
-async def in_thread(job: Callable[[], T]) -> T:
-    """Run a blocking call in a thread of its own, which is gone when this returns."""
+async def in_thread(job: Callable[[], T], timeout: float = HANGS_SECONDS) -> T:  # noqa: ASYNC109
+    """Run a blocking call in a thread of its own, which is gone when this returns.
+
+    Raises:
+        TimeoutError: it hangs, as PortAudio does when a sound server dies at the wrong moment. The thread is left
+            behind; it does not keep the process alive.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -193,7 +202,8 @@ async def in_thread(job: Callable[[], T]) -> T:
     thread = threading.Thread(target=work, name="edgevoice-portaudio", daemon=True)
     thread.start()
     try:
-        return await future
+        async with asyncio.timeout(timeout):
+            return await future
     finally:
         if future.done() and not future.cancelled():
             thread.join()

@@ -37,6 +37,9 @@ class AudioSource(Protocol):
 class AudioSink(Protocol):
     """Audio as it is played or written."""
 
+    volume: int
+    """Loudness in percent, 0..100, from the next ``play`` on. A file keeps the full level."""
+
     @property
     def lossless(self) -> bool:
         """True: a file, which takes audio as fast as it comes."""

@@ -57,8 +57,7 @@ class Speaker:
         self._progress = asyncio.Event()
         self._wanted: int | None = None
         self._converter: Converter | None = None
-        # Loudness goes with the cube of what the knob says, as in PulseAudio and alsamixer.
-        self._gain = np.float32((options.volume / 100) ** 3)
+        self.volume = options.volume
         self._library: Any = portaudio.initialize()
         try:
             device = devices.find(devices.read_devices(self._library), options.device, record=False)
@@ -134,8 +133,9 @@ class Speaker:
         """Queue mono samples of the device's rate as soon as there is room."""
         if not len(samples):
             return
-        if self._gain != 1:
-            samples = np.rint(samples * self._gain).astype(np.int16)
+        if self.volume < 100:
+            # Loudness goes with the cube of what the knob says, as in PulseAudio and alsamixer.
+            samples = np.rint(samples * np.float32((self.volume / 100) ** 3)).astype(np.int16)
         data = np.repeat(samples, self._channels).tobytes()
         await self._until(round(QUEUE_SECONDS * self.rate) * self._frame_bytes)
         with self._lock:
@@ -145,7 +145,10 @@ class Speaker:
             asleep = not self._running
             self._running = True
         if asleep:
-            await portaudio.in_thread(self._start)
+            try:
+                await portaudio.in_thread(self._start)
+            except TimeoutError:
+                raise self._gone() from None
 
     def _start(self) -> None:
         try:
@@ -214,7 +217,8 @@ class Speaker:
                 stream.close()
             portaudio.terminate(library)
 
-        await portaudio.in_thread(end)
+        with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
+            await portaudio.in_thread(end)
 
 
 def open_speaker(options: OutputOptions) -> Speaker:

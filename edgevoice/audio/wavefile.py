@@ -170,6 +170,7 @@ class WavSink:
     lossless: ClassVar[bool] = True
 
     def __init__(self, path: Path, rate: int | None = None) -> None:
+        self.volume = 100
         self._path = path
         self._rate = rate
         self._converter: Converter | None = None

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"write the replies to a WAV file instead of playing them (with a recording: {REPLY} unless told)",
     )
+    parser.add_argument("--demo", action="store_true", help="a recording made with the configured voice, in any case")
     parser.add_argument("--json", action="store_true", help="events as JSON lines")
     add_config_arguments(parser)
 
@@ -53,7 +54,7 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
     def tell(what: str) -> None:
         print(f"edgevoice: {what}", file=sys.stderr, flush=True)
 
-    live = args.input is None and has_sound_card(input=True)
+    live = args.input is None and not args.demo and has_sound_card(input=True)
     async with load_parts(config, ModelStore(), lambda name: tell(f"loading {name}")) as parts:
         source = await _source(args, config, parts, live=live, tell=tell)
         try:
@@ -95,7 +96,8 @@ async def _source(
         from edgevoice.demo import SPOKEN, recording
 
         worker, engine = parts.engines.tts
-        tell(f"there is no microphone, so the voice itself says: {' '.join(SPOKEN)} (in {COMMAND})")
+        why = "as asked" if args.demo else "there is no microphone"
+        tell(f"{why}, the voice itself says: {' '.join(SPOKEN)} (in {COMMAND})")
         sink = WavSink(COMMAND)
         await sink.play(await worker.call(recording, engine))
         await sink.close()
