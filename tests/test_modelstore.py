@@ -260,19 +260,29 @@ def test_a_store_that_cannot_be_made_is_named(here: Catalog, tmp_path: Path) -> 
         ModelStore(tmp_path / "file" / "store", here).pull(["sample"])
 
 
-def test_a_second_pull_waits_for_the_first_and_says_so(here: Catalog, tmp_path: Path) -> None:
+def test_a_second_pull_waits_for_the_first_and_says_so(
+    here: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = ModelStore(tmp_path / "store", here)
     store.root.mkdir()
     waiting = threading.Event()
     notes = samples.Notes(lambda text: waiting.set() if text.startswith("waiting") else None)
     pulled: list[str] = []
+    asked: list[int] = []
+    real = fcntl.flock
+
+    def flock(file: int, operation: int) -> None:
+        asked.append(operation)
+        real(file, operation)
+
     with (store.root / ".lock").open("wb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+        real(other, fcntl.LOCK_EX)
+        monkeypatch.setattr(fcntl, "flock", flock)
         thread = threading.Thread(target=lambda: pulled.extend(store.pull(["sample"], notes)))
         thread.start()
         assert waiting.wait(30)
-        assert pulled == []
     thread.join(30)
+    assert asked == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_EX]
     assert pulled == ["sample"]
 
 
