@@ -104,8 +104,8 @@ def test_devices_that_are_not_there_are_found_out_one_by_one(sound_card: SoundCa
 def test_a_machine_without_sound(sound_card: SoundCard) -> None:
     sound_card.stop()
     microphone, speaker, server = sound()
-    assert (microphone.subject, microphone.state) == ("sound: microphone", "fail")
-    assert (speaker.subject, speaker.state) == ("sound: speaker", "fail")
+    assert (microphone.subject, microphone.state) == ("the microphone", "fail")
+    assert (speaker.subject, speaker.state) == ("the speaker", "fail")
     assert (server.subject, server.state) == ("sound server", "warning")
 
 

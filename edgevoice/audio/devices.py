@@ -168,11 +168,11 @@ def explain_absence(*, record: bool, proc: Path = Path("/proc/asound"), dev: Pat
         proc, dev: where Linux tells of its sound cards.
     """
     kind = "microphone" if record else "speaker"
-    place = f"sound: {kind}"
+    place = f"the {kind}"
     nodes = sorted(dev.glob(f"pcmC*D*{'c' if record else 'p'}"))
     if not nodes:
         return DeviceError(
-            f"this machine has no {kind}",
+            "there is none in this machine",
             place=place,
             remedy="plug in a USB sound card, enable the one it has (raspi-config, /boot/firmware/config.txt), "
             "or start PulseAudio or PipeWire; a recording can be used instead",
@@ -190,12 +190,12 @@ def explain_absence(*, record: bool, proc: Path = Path("/proc/asound"), dev: Pat
         if "owner_pid" in text:
             owner = re.search(r"owner_pid\s*:\s*(\d+)", text)
             return DeviceError(
-                f"the {kind} is busy: process {owner[1] if owner else '?'} uses it",
+                f"it is busy: process {owner[1] if owner else '?'} uses it",
                 place=place,
                 remedy="stop that program, or let both use PulseAudio or PipeWire",
             )
     return DeviceError(
-        f"the {kind} is there ({nodes[0].name}) but cannot be opened",
+        f"it is there ({nodes[0].name}) but cannot be opened",
         place=place,
         remedy="check ~/.asoundrc and /etc/asound.conf, and that PulseAudio or PipeWire runs if they name it",
     )

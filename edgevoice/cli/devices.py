@@ -19,7 +19,7 @@ METER_FLOOR = -60
 """The meter's left end in dBFS: a quiet room."""
 METER_WIDTH = 40
 LINES_PER_READING = 10
-"""Where the output is no terminal, one reading in so many gets a line: one a second."""
+"""Where the output is no terminal, one reading in so many gets a line (one a second), and the last."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,14 +110,15 @@ async def _meter(options: "InputOptions", seconds: float, *, json: bool) -> None
                 for piece in reblock.push(block):
                     level = measure(piece.samples)
                     readings += 1
+                    last = piece.end / piece.rate >= seconds
                     if json:
                         reading = {"at": piece.end / piece.rate, **_as_dict(level)}
                         print(msgspec.json.encode(reading).decode(), flush=True)
                     elif bar:
                         print(f"\r{_draw(level)}\x1b[K", end="", flush=True)
-                    elif readings % LINES_PER_READING == 0:
+                    elif last or readings % LINES_PER_READING == 0:
                         print(_draw(level), flush=True)
-                    if piece.end / piece.rate >= seconds:
+                    if last:
                         return
     finally:
         if bar:
