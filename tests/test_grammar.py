@@ -331,6 +331,12 @@ def test_phrases_are_complete_sentences(load: Load) -> None:
     assert all(isinstance(made.match(phrase), Match) for phrase in found)
 
 
+def test_phrases_are_given_up_where_sentences_are_too_long_to_be_said(load: Load) -> None:
+    made = load(sentence("(a|b) " * 150) + "  B: {data: [{sentences: [c]}]}\n")
+    assert made.phrases(10).phrases == ("c",)
+    assert made.phrases(10).cut
+
+
 # The default pack ----------------------------------------------------------------------------------------------
 
 
@@ -345,7 +351,8 @@ def home() -> Grammar:
         ("Turn on the kitchen light.", "LightOn", {"area": "kitchen"}),
         ("Could you please switch the lights in the living room on?", "LightOn", {"area": "living room"}),
         ("turn on the lights", "LightOn", {"area": "house"}),
-        ("lights off", "LightOff", {"area": "house"}),
+        ("lights off", "LightsOff", {}),
+        ("turn off the kitchen light", "LightOff", {"area": "kitchen"}),
         ("turn off the lamp in my office", "LightOff", {"area": "office"}),
         ("Dim the bedroom lights to 20%.", "LightBrightness", {"area": "bedroom", "brightness": 20}),
         ("set the kitchen brightness to fifty", "LightBrightness", {"area": "kitchen", "brightness": 50}),
@@ -393,6 +400,15 @@ def test_there_is_no_default_pack_for_every_language() -> None:
 _ALIASES = "a: &a [x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 20)}]\n" for before, name in itertools.pairwise("abcdefghi")
 )
+
+# 2**25 states with the rules written out:
+_DOUBLED = (
+    "expansion_rules:\n"
+    + "".join(f"  r{n}: '[<r{n + 1}>] [<r{n + 1}>]'\n" for n in range(25))
+    + "  r25: x\n"
+    + sentence("go <r0>")
+)
+_CHAINED = "expansion_rules:\n" + "".join(f"  r{n}: <r{n + 1}>\n" for n in range(50)) + "  r50: x\n" + sentence("<r0>")
 
 
 @pytest.mark.parametrize(
@@ -463,10 +479,14 @@ _ALIASES = "a: &a [x, x]\n" + "".join(
         ("lists: {a: [b]}\n", "there is not a single sentence"),
         ("just text\n", "an intent pack must be a mapping (name: value)"),
         ("a: \x07\n", "pack.yaml: a character that YAML does not allow, U+0007"),
-        ("[" * 100 + "]" * 100, "nested deeper than 30"),
+        ("[" * 100 + "]" * 100, "pack.yaml:1:31: nested deeper than 30"),
+        ("[" * 100_000, "pack.yaml:1:31: nested deeper than 30"),
+        ("- " * 50_000, "pack.yaml:1:61: nested deeper than 30"),
         (_ALIASES, "more than 2000000 values (aliases followed)"),
         ("a: &a [*a]\n", "nested deeper than 30 (aliases followed)"),
         (sentence("(a|b|c|d|e|f|g|h|i|j)" * 3 + "(a|b)"), "have more than 1000 spellings"),
+        (_DOUBLED, ":13: with its rules written out this template has more than 20000 states"),
+        (_CHAINED, "rules are nested deeper than 30"),
         (sentence("'(a;b;c;d;e;f;g;h;i)'"), "a permutation of 9 items; the limit is 8"),
     ],
 )

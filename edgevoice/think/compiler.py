@@ -36,6 +36,13 @@ small."""
 MAX_PERMUTATION = 8
 """Items of a permutation; n items need 2**n states and n * 2**(n-1) copies of the items."""
 
+MAX_EXPANDED = 20_000
+"""States of one template if its rules were written out in place (lists count as one). A text walks through all of them
+at the worst; rules that use rules twice each double it at every step."""
+
+MAX_RULE_DEPTH = 30
+"""Rules within rules. Real packs have three or four."""
+
 Filter = tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[tuple[str, tuple[str, ...]], ...]]
 """``requires_context`` and ``excludes_context`` of a block."""
 
@@ -81,6 +88,10 @@ def compile_pack(pack: Pack, problems: Problems) -> Compiled | None:
             "use smaller lists, fewer permutations or fewer alternatives of alternatives",
         )
         return None
+    except RecursionError:
+        assert compiler.where is not None
+        problems.add(compiler.where, "groups and rules are nested too deeply here", "use fewer levels")
+        return None
     return None if problems.found else compiled
 
 
@@ -102,6 +113,7 @@ class _Compiler:
     rule_nets: dict[tuple[str, Filter, int], int] = field(default_factory=dict)
     list_nets: dict[str, dict[Filter, int]] = field(default_factory=dict)
     rule_slots: dict[int, frozenset[str]] = field(default_factory=dict)
+    rule_sizes: dict[int, int] = field(default_factory=dict)
     open_rules: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     budget: int = field(default_factory=lambda: MAX_STATES)
@@ -110,6 +122,8 @@ class _Compiler:
     net: Net = field(default_factory=lambda: Net("", Kind.ROOT))
     template: Template | None = None
     slots: set[str] = field(default_factory=set)
+    size: int = 0
+    """Of the template or rule that is being compiled, with the rules in it written out."""
 
     def run(self) -> Compiled:
         root, skip = Net("sentences", Kind.ROOT), Net("skip words", Kind.SKIP)
@@ -132,6 +146,13 @@ class _Compiler:
                     start = self.state()
                     root.add_arc(Net.START, Jump(start))
                     end = self.compile(sentence.tree, start)
+                    if self.size > MAX_EXPANDED:
+                        self.problems.add(
+                            sentence.value,
+                            f"with its rules written out this template has more than {MAX_EXPANDED} states",
+                            "its rules use each other too often; write some of them as lists",
+                        )
+                        continue
                     if end in passable(root, self.nets, start):
                         self.problems.add(
                             sentence.value,
@@ -158,10 +179,11 @@ class _Compiler:
 
     def enter(self, net: Net, template: Template, scope: _Scope) -> None:
         self.net, self.template, self.scope, self.where = net, template, scope, template.value
-        self.slots = set()
+        self.slots, self.size = set(), 0
 
     def state(self) -> int:
         self.budget -= 1
+        self.size += 1
         if self.budget < 0:
             raise _TooLargeError
         return self.net.add_state()
@@ -329,6 +351,7 @@ class _Compiler:
         if number is None:
             return self.words(["?"], start)
         self.slots |= self.rule_slots[number]
+        self.size += self.rule_sizes[number]
         end = self.state()
         self.net.add_arc(start, Call(number, end))
         return end
@@ -343,16 +366,20 @@ class _Compiler:
             chain = " -> ".join(f"<{link}>" for link in [*self.open_rules[self.open_rules.index(name) :], name])
             self.problem(f"the rule refers to itself: {chain}", "take the reference out of one of them", at)
             return None
+        if len(self.open_rules) >= MAX_RULE_DEPTH:
+            self.problem(f"rules are nested deeper than {MAX_RULE_DEPTH}", "use fewer levels", at)
+            return None
         self.open_rules.append(name)
-        saved = self.net, self.template, self.where, self.slots
-        self.net, self.template, self.where, self.slots = Net(name, Kind.RULE), rule, rule.value, set()
+        saved = self.net, self.template, self.where, self.slots, self.size
+        self.net, self.template, self.where, self.slots, self.size = Net(name, Kind.RULE), rule, rule.value, set(), 0
         self.into(rule.tree, Net.START, Net.FINAL)
         self.net.nullable = Net.FINAL in passable(self.net, self.nets)
         number = len(self.nets)
         self.nets.append(self.net)
         self.rule_nets[key] = number
         self.rule_slots[number] = frozenset(self.slots)
-        self.net, self.template, self.where, self.slots = saved
+        self.rule_sizes[number] = self.size
+        self.net, self.template, self.where, self.slots, self.size = saved
         self.open_rules.pop()
         return number
 
@@ -362,10 +389,10 @@ class _Compiler:
         if filter_ not in made:
             made[filter_] = len(self.nets)
             self.nets.append(None)
-            saved = self.net, self.template, self.where, self.slots, self.open_rules
+            saved = self.net, self.template, self.where, self.slots, self.open_rules, self.size
             self.slots, self.open_rules = set(), []
             self.nets[made[filter_]] = self.build_list(definition, filter_)
-            self.net, self.template, self.where, self.slots, self.open_rules = saved
+            self.net, self.template, self.where, self.slots, self.open_rules, self.size = saved
         return made[filter_]
 
     def build_list(self, definition: ListDef, filter_: Filter) -> Net:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from edgevoice.think.automaton import ROOT, Accept, AnyWord, Automaton, Begin, Call, End, Jump, Meaning, Net
+from edgevoice.think.match import MAX_WORDS
 
 _Words = tuple[str, ...]
+_GIVEN_UP = ""
 _Calls: TypeAlias = "tuple[int, int, _Calls] | None"
 
 _IN_TURN = 64
@@ -15,6 +17,10 @@ even a short list of phrases has most words in it."""
 
 _TRIES = 10_000
 """Sentences that a template may give in a row without a new one among them, before it is taken for exhausted."""
+
+
+_STEPS = 100_000
+"""States that are walked through in search of a further sentence before it is given up."""
 
 
 def sentences(automaton: Automaton, limit: int) -> tuple[list[str], bool, bool]:
@@ -29,8 +35,8 @@ def sentences(automaton: Automaton, limit: int) -> tuple[list[str], bool, bool]:
         for generator in running:
             tries = itertools.islice(generator, _TRIES)
             text = next((text for words in tries if (text := " ".join(words)) not in found), None)
-            if text is None:
-                cut = cut or next(generator, None) is not None
+            if text is None or text == _GIVEN_UP:
+                cut = cut or text == _GIVEN_UP or next(generator, None) is not None
             elif len(found) >= limit:
                 return list(found), True, len(closed) < len(automaton.starts)
             else:
@@ -41,7 +47,8 @@ def sentences(automaton: Automaton, limit: int) -> tuple[list[str], bool, bool]:
 
 
 def template_sentences(automaton: Automaton, template: int) -> Iterator[_Words]:
-    """All sentences of a template, some of them twice. A free text is left out with its sentence."""
+    """All sentences of a template that are short enough to be matched, some of them twice. One with a free text is left
+    out. An empty one at the end means that the search was given up."""
     for turn in range(_IN_TURN):
         words = _walk(automaton, automaton.starts[template], turn)
         if words is not None:
@@ -54,11 +61,11 @@ def _options(net: Net, state: int) -> list[object]:
 
 
 def _walk(automaton: Automaton, start: int, turn: int) -> _Words | None:
-    """One sentence: at every state the choice number ``turn`` of those there are."""
+    """One sentence: at every state the choice number ``turn`` of those there are; None when it is no use."""
     words: list[str] = []
     net, state = ROOT, start
     calls: list[tuple[int, int]] = []
-    while True:
+    for _ in range(_STEPS):
         if net != ROOT and state == Net.FINAL:
             net, state = calls.pop()
             continue
@@ -68,6 +75,8 @@ def _walk(automaton: Automaton, start: int, turn: int) -> _Words | None:
         match options[turn % len(options)]:
             case (str(word), int(to)):
                 words.append(word)
+                if len(words) > MAX_WORDS:
+                    return None
                 state = to
             case Jump(to) | Begin(_, to) | Meaning(_, to) | End(_, to):
                 state = to
@@ -78,13 +87,19 @@ def _walk(automaton: Automaton, start: int, turn: int) -> _Words | None:
                 return tuple(words)
             case _:
                 return None
+    return None
 
 
 def _all(automaton: Automaton, start: int) -> Iterator[_Words]:
-    """All sentences from a state of the root, depth first."""
+    """All sentences from a state of the root, depth first; see ``template_sentences``."""
+    steps = 0
     pending: list[tuple[int, int, _Calls, _Words]] = [(ROOT, start, None, ())]
     while pending:
         number, state, calls, words = pending.pop()
+        steps += 1
+        if steps > _STEPS:
+            yield ()
+            return
         if number != ROOT and state == Net.FINAL and calls is not None:
             net, to, rest = calls
             pending.append((net, to, rest, words))
@@ -92,12 +107,14 @@ def _all(automaton: Automaton, start: int) -> Iterator[_Words]:
         for option in reversed(_options(automaton.nets[number], state)):
             match option:
                 case (str(word), int(to)):
-                    pending.append((number, to, calls, (*words, word)))
+                    if len(words) < MAX_WORDS:
+                        pending.append((number, to, calls, (*words, word)))
                 case Jump(to) | Begin(_, to) | Meaning(_, to) | End(_, to):
                     pending.append((number, to, calls, words))
                 case Call(called, to):
                     pending.append((called, Net.START, (number, to, calls), words))
                 case Accept():
+                    steps = 0
                     yield words
                 case _:
                     pass

@@ -165,6 +165,7 @@ def read(path: Path) -> Value | None:
         ) from error
     source = Source(str(path), text)
     try:
+        _check_nesting(text, source)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:
         raise GrammarError(
@@ -178,12 +179,24 @@ def read(path: Path) -> Value | None:
         place = Place(source.file, mark.line + 1, mark.column + 1) if mark else Place(source.file, 1, 1)
         problem = Problem(place, f"it is no YAML: {error.problem or error.context}", "", source.line(place.line))
         raise GrammarError(problem.body, place=str(place)) from error
-    except RecursionError as error:
-        raise GrammarError("it is nested too deeply", place=str(path)) from error
     if node is None or is_null(Value(node, source)):
         return None
     _check_size(node, source)
     return Value(node, source)
+
+
+def _check_nesting(text: str, source: Source) -> None:
+    """Composing nodes is recursive, in C: what is nested too deeply would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                mark = event.start_mark
+                place = str(Place(source.file, mark.line + 1, mark.column + 1)) if mark else source.file
+                raise GrammarError(f"nested deeper than {MAX_DEPTH}", place=place)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _check_size(root: yaml.Node, source: Source) -> None:
