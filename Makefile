@@ -43,7 +43,7 @@ bench: $(VENV)/.bench models
 
 # A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.
 
-$(VENV)/.created: tools/system_packages.sh
+$(VENV)/.created:
 	PYTHON=$(PYTHON) tools/system_packages.sh run
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "edgevoice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12"; exit 1; }
