@@ -131,14 +131,25 @@ class WhisperSession:
         if len(audio) == 0:
             return None
         self._paused = None
-        self._pieces.append(audio.float32())
-        self._length += len(audio)
-        while self._length > _WINDOW:
-            self._cut()
-        due = self._schedule.due(self._length)
-        if due is None or not self._engine.options.partials:
+        samples = audio.float32()
+        newest = None
+        # Every decision falls on a length of audio, wherever the blocks end, so any blocks give the same texts.
+        while len(samples):
+            end = min(self._schedule.next, _WINDOW) - self._length
+            self._pieces.append(samples[:end])
+            self._length += len(samples[:end])
+            samples = samples[end:]
+            if self._length == _WINDOW:
+                self._cut()
+            elif self._length == self._schedule.next:
+                newest = self._partial() or newest
+        return newest
+
+    def _partial(self) -> Hypothesis | None:
+        self._schedule.advance(self._length)
+        if not self._engine.options.partials:
             return None
-        decoded = self._engine.decode(self._heard()[:due], self._agreement.committed, retry=False)
+        decoded = self._engine.decode(self._heard(), self._agreement.committed, retry=False)
         self._agreement.push(decoded.tokens)
         hypothesis = self._hypothesis(decoded, final=False)
         if self._given is not None and (hypothesis.text, hypothesis.stable) == (self._given.text, self._given.stable):
@@ -159,7 +170,7 @@ class WhisperSession:
         self._log_probabilities.append((decoded.log_probability, len(decoded.tokens)))
         self._pieces = [samples[end:]]
         self._length -= end
-        self._schedule.restart()
+        self._schedule.advance(self._length)
         self._agreement = self._new_agreement()
 
     def pause(self) -> Hypothesis:

@@ -25,18 +25,12 @@ class Schedule:
 
     def __init__(self, interval: float) -> None:
         self._interval = int(interval * RATE)
-        self._due = self._interval
+        self.next = self._interval
+        """Length in samples at which the next one is due."""
 
-    def due(self, length: int) -> int | None:
-        """The last length not above ``length`` at which one is due, or None."""
-        found = None
-        while self._due <= length:
-            found = self._due
-            self._due += max(self._interval, int(self._due * _GROWTH))
-        return found
-
-    def restart(self) -> None:
-        self._due = self._interval
+    def advance(self, length: int) -> None:
+        """Put the next one off until there is enough new audio after ``length``."""
+        self.next = length + max(self._interval, int(length * _GROWTH))
 
 
 class Agreement:
