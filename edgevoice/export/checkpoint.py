@@ -67,6 +67,8 @@ def _safetensors(path: Path) -> Tensors:
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     try:
+        if size > len(data) - 8:
+            raise ValueError("the file ends inside its header")
         header = json.loads(data[8 : 8 + size])
         if not isinstance(header, dict):
             raise ValueError("the header is no table")
