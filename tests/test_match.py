@@ -92,6 +92,21 @@ def test_the_most_literal_template_wins_then_the_first(home: Grammar) -> None:
     assert found.intent.name == "Light"
 
 
+def test_words_of_the_template_come_before_skipped_ones_and_wildcards(tmp_path: Path) -> None:
+    (tmp_path / "pack.yaml").write_text(
+        "intents:\n  A: {data: [{sentences: [go, 'walk ({text}|<home>) now']}]}\n"
+        "  B: {data: [{sentences: [please go]}]}\n"
+        "skip_words: [please]\nlists: {text: {wildcard: true}}\nexpansion_rules: {home: home}\n"
+    )
+    grammar = Grammar.load([tmp_path])
+    found = grammar.match("please go")
+    assert isinstance(found, Match)
+    assert found.intent.name == "B"
+    found = grammar.match("walk home now")
+    assert isinstance(found, Match)
+    assert found.intent.slots == {}
+
+
 def test_the_explanation_tells_what_became_of_every_word(home: Grammar) -> None:
     found = home.match("um turn on the living room light please")
     assert isinstance(found, Match)
