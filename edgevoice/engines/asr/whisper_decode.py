@@ -131,16 +131,15 @@ def repetition(tokens: Sequence[int]) -> int:
 
 
 def said_twice(tokens: Sequence[int]) -> bool:
-    """Whether the text ends with the same run of tokens twice, or is nothing but that, a last full stop aside.
+    """Whether the text ends with the same run of tokens twice, or is nothing but that.
 
-    With little silence after the audio, Whisper likes to write a short command or a last sentence twice.
+    One other token, a full stop or a comma, may stand after each of the two. With little silence after the audio,
+    Whisper likes to write a short command or a last sentence twice.
     """
     for end in (len(tokens), len(tokens) - 1):
-        for period in range(1, end // 2 + 1):
-            whole = end == 2 * period
-            if (whole or period >= _TWICE_SPAN) and tokens[end - period : end] == tokens[
-                end - 2 * period : end - period
-            ]:
-                return True
-    # "Stop. Stop", "It does, it does.": the marks that end the two need not be the same.
-    return len(tokens) % 2 == 0 and tokens[: len(tokens) // 2 - 1] == tokens[len(tokens) // 2 : -1] and len(tokens) > 2
+        for mark in (0, 1):
+            for period in range(1, (end - mark) // 2 + 1):
+                first, second = end - 2 * period - mark, end - period
+                if (first == 0 or period >= _TWICE_SPAN) and tokens[first : first + period] == tokens[second:end]:
+                    return True
+    return False
