@@ -143,7 +143,7 @@ class Assistant:
         """
         try:
             async with self._group as group:
-                tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop)
+                tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
                 self._hub.hold()  # until the wake loop first waits for audio
                 group.create_task(self._detect(tap), name="wake")
                 group.create_task(self._pump(), name="pump")

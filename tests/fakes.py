@@ -43,6 +43,7 @@ class ScriptSource:
     """A recording of a script, in blocks of any length."""
 
     lossless = True
+    eager = True
 
     def __init__(self, script: str, block: int = 512) -> None:
         self._audio = perform(script)

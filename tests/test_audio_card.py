@@ -19,7 +19,7 @@ from edgevoice.audio import devices, portaudio
 from edgevoice.audio.convert import resample
 from edgevoice.audio.microphone import Microphone, open_microphone
 from edgevoice.audio.pcm import Audio, Int16, concatenate
-from edgevoice.audio.source import InputOptions, OutputOptions
+from edgevoice.audio.source import BATCH, InputOptions, OutputOptions
 from edgevoice.audio.speaker import open_speaker
 from edgevoice.errors import DeviceError
 
@@ -370,7 +370,7 @@ def feed(microphone: Microphone, value: int, status: int = 0) -> None:
 @pytest.mark.usefixtures("stream")
 def test_an_overrun_is_counted_and_shows_as_a_gap() -> None:
     async def main() -> None:
-        microphone = open_microphone(InputOptions())
+        microphone = open_microphone(InputOptions(block=512))
         blocks = microphone.blocks()
         first = asyncio.ensure_future(anext(blocks))
         await asyncio.sleep(0)
@@ -408,7 +408,7 @@ def test_the_callback_copies_and_hands_off_and_nothing_else(monkeypatch: pytest.
         raise AssertionError("this belongs on the loop, not into the callback")
 
     async def main() -> None:
-        microphone = open_microphone(InputOptions())
+        microphone = open_microphone(InputOptions(block=512))
         monkeypatch.setattr("edgevoice.audio.convert.Converter.push", forbidden)
         microphone._loop = Loop()  # type: ignore[assignment]
         data = block(1)
@@ -416,6 +416,14 @@ def test_the_callback_copies_and_hands_off_and_nothing_else(monkeypatch: pytest.
             microphone._callback(data, 512, {}, 0)
         assert Loop.wakes == 1
         assert len(microphone._ring) == microphone._ring.maxlen == 62
+        microphone._ring.clear()
+        microphone._woken, microphone.eager = False, False
+        wakes = []
+        for _ in range(BATCH + 1):
+            microphone._callback(data, 512, {}, 0)
+            wakes.append(Loop.wakes - 1)
+        assert wakes == [0] * (BATCH - 1) + [1, 1]  # unless it is eager it gathers a batch first
+        microphone.eager = True
         called: list[str] = []
         sys.setprofile(lambda _frame, event, what: called.append(f"{event} {getattr(what, '__name__', '')}"))
         gc.disable()
@@ -445,7 +453,7 @@ def test_a_device_that_gives_nothing_is_given_up(stream: FakeStream, monkeypatch
     monkeypatch.setattr("edgevoice.audio.microphone.DEAF_SECONDS", 0.005)
 
     async def main() -> None:
-        microphone = open_microphone(InputOptions())
+        microphone = open_microphone(InputOptions(block=512))
         try:
             await anext(microphone.blocks())
         finally:

@@ -16,7 +16,7 @@ from soundcard import SoundCard
 
 from edgevoice.audio.microphone import open_microphone
 from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.audio.source import AudioSink, AudioSource, InputOptions, OutputOptions
+from edgevoice.audio.source import BLOCK, AudioSink, AudioSource, InputOptions, OutputOptions
 from edgevoice.audio.speaker import open_speaker
 from edgevoice.audio.stdin import PipeSource
 from edgevoice.audio.wavefile import WavSink, open_file
@@ -83,8 +83,8 @@ def test_blocks_follow_each_other_on_one_clock(opened: Callable[[], Opened]) -> 
                     sizes.append(len(block))
                     if at >= RATE * 2:
                         break
-            assert set(sizes[:-1]) == {512}
-            assert 0 < sizes[-1] <= 512
+            assert set(sizes[:-1]) == {BLOCK}
+            assert 0 < sizes[-1] <= BLOCK
             if source.lossless:
                 assert abs(at - RATE) <= 1  # it ends by itself, and nothing is missing
             await source.close()

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from edgevoice.audio.pcm import Audio, Int16, concatenate
-from edgevoice.audio.source import AudioSource
+from edgevoice.audio.source import BLOCK, AudioSource
 from edgevoice.audio.stdin import PipeSource, open_stdin
 from edgevoice.audio.wavefile import WavSink, open_file
 from edgevoice.errors import AudioFormatError, OutputError
@@ -185,11 +185,11 @@ def test_a_long_file_is_not_read_at_once(tmp_path: Path) -> None:
         await source.close()
         return largest
 
-    assert asyncio.run(first()) <= 100 * 512 + 16_000
+    assert asyncio.run(first()) <= 100 * BLOCK + 16_000
 
 
 def test_reading_leaves_the_rest_of_the_program_its_turn(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", noise(51_200), 16_000)
+    soundfile.write(tmp_path / "a.wav", noise(100 * BLOCK), 16_000)
 
     async def main() -> int:
         turns = 0

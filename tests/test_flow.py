@@ -19,6 +19,7 @@ class Blocks:
 
     def __init__(self, count: int, *, lossless: bool, missing: frozenset[int] = frozenset()) -> None:
         self.lossless = lossless
+        self.eager = True
         self.given = 0
         self._numbers = [number for number in range(count) if number not in missing]
 
@@ -236,7 +237,7 @@ def test_live_tap_drops_the_oldest_and_says_so() -> None:
         hub = Hub(Blocks(10, lossless=False), preroll=100, on_gap=no_gap)
         tap = hub.tap(capacity=300 / 16_000, on_drop=lambda audio: dropped.append(audio.start))
         await hub.run()
-        assert [audio.start async for audio in tap] == [700, 800, 900]
+        assert [(audio.start, audio.end) async for audio in tap] == [(700, 1000)]
         assert dropped == [0, 100, 200, 300, 400, 500, 600]
 
     asyncio.run(go())
@@ -250,6 +251,32 @@ def test_live_tap_without_a_way_to_drop_fails_loudly() -> None:
         with pytest.raises(AudioError, match="too slow"):
             async for _ in tap:
                 pass
+
+    asyncio.run(go())
+
+
+def test_what_waits_is_given_in_one_piece_up_to_a_gap() -> None:
+    async def go() -> None:
+        source = Blocks(10, lossless=False, missing=frozenset({3, 4}))
+        hub = Hub(source, preroll=100, on_gap=lambda lost, at: None)
+        tap = hub.tap()
+        await hub.run()
+        pieces = [audio async for audio in tap]
+        assert [(audio.start, audio.end) for audio in pieces] == [(0, 300), (500, 1000)]
+        assert pieces[1].samples[0] == 5
+
+    asyncio.run(go())
+
+
+def test_the_source_is_eager_only_while_somebody_wants_every_block() -> None:
+    async def go() -> None:
+        source = Blocks(10, lossless=False)
+        hub = Hub(source, preroll=100, on_gap=no_gap)
+        hub.tap(eager=False)
+        assert not source.eager
+        with hub.tap():
+            assert source.eager
+        assert not source.eager
 
     asyncio.run(go())
 

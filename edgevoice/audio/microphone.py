@@ -11,7 +11,7 @@ import numpy as np
 from edgevoice.audio import devices, portaudio
 from edgevoice.audio.convert import Converter
 from edgevoice.audio.pcm import RATE, Audio, Reblock
-from edgevoice.audio.source import InputOptions
+from edgevoice.audio.source import BATCH, InputOptions
 from edgevoice.errors import DeviceError
 
 RING_SECONDS = 2.0
@@ -41,6 +41,7 @@ class Microphone:
     lossless: ClassVar[bool] = False
 
     def __init__(self, options: InputOptions) -> None:
+        self.eager = True
         self._options = options
         self._position = 0
         self._woken = False
@@ -103,7 +104,7 @@ class Microphone:
             self._position += frames
         self._ring.append((self._position, data))
         self._position += frames
-        if not self._woken:
+        if not self._woken and (self.eager or len(self._ring) >= BATCH):
             self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop was closed before the microphone
                 self._loop.call_soon_threadsafe(self._wake.set)  # type: ignore[union-attr]

@@ -8,12 +8,20 @@ from msgspec import Meta
 
 from edgevoice.audio.pcm import Audio
 
-BLOCK = 512
-"""Samples of a block at 16 kHz: 32 ms, what the voice activity detector takes at a time."""
+BLOCK = 1024
+"""Samples of a block at 16 kHz: 64 ms. Half of that halves the delay and costs about one per cent of a core more, for
+waking up twice as often."""
+
+BATCH = 2
+"""Blocks a device gathers before it wakes anybody up while it need not be ``eager``."""
 
 
 class AudioSource(Protocol):
     """Audio as it is captured or read."""
+
+    eager: bool
+    """Whether every block is wanted at once. If not, a device may give ``BATCH`` of them together, which spares the
+    processor: while only a wake word is waited for, a tenth of a second does not matter."""
 
     @property
     def lossless(self) -> bool:

@@ -57,6 +57,7 @@ class PipeSource:
             raise AudioFormatError(
                 "it is the keyboard", place="stdin", remedy=f"pipe raw sound into it: arecord -f S16_LE -r {rate} | ..."
             )
+        self.eager = True
         self._descriptor = descriptor
         self._frame = 2 * channels
         self._converter = Converter(rate, channels, channel)

@@ -43,6 +43,7 @@ class FileSource:
     lossless: ClassVar[bool] = True
 
     def __init__(self, path: Path, channel: Channel = "mix", *, realtime: bool = False) -> None:
+        self.eager = True
         self._path = path
         self._realtime = realtime
         self._file: Any = _open(path)

@@ -11,17 +11,25 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.pcm import RATE, Audio, concatenate
 from edgevoice.audio.source import AudioSource
 from edgevoice.errors import AudioError
 
 
 class Tap:
-    """One listener's view of the stream: an async iterator of contiguous Audio until the source ends."""
+    """One listener's view of the stream: an async iterator over everything that has come since it was last asked, in
+    one piece where there is no gap, until the source ends."""
 
     def __init__(
-        self, hub: "Hub", backlog: list[Audio], capacity: int, on_drop: Callable[[Audio], None] | None
+        self,
+        hub: "Hub",
+        backlog: list[Audio],
+        *,
+        capacity: int,
+        on_drop: Callable[[Audio], None] | None,
+        eager: bool,
     ) -> None:
+        self.eager = eager
         self._hub = hub
         self._items: deque[Audio] = deque(backlog)
         self._samples = sum(len(audio) for audio in backlog)
@@ -64,14 +72,17 @@ class Tap:
             )
         if not self._items:
             raise StopAsyncIteration
-        audio = self._items.popleft()
+        pieces = [self._items.popleft()]
+        while self._items and self._items[0].start == pieces[-1].end:
+            pieces.append(self._items.popleft())
+        audio = concatenate(pieces)
         self._samples -= len(audio)
         return audio
 
     def close(self) -> None:
         """Take no more audio. What waits in it can still be read."""
         self.closed = True
-        self._hub._taps.discard(self)
+        self._hub._remove(self)
         self._wake()
 
     def __enter__(self) -> "Tap":
@@ -143,23 +154,37 @@ class Hub:
                 sleeper.set_result(None)
 
     def tap(
-        self, *, start: int | None = None, capacity: float = 30.0, on_drop: Callable[[Audio], None] | None = None
+        self,
+        *,
+        start: int | None = None,
+        capacity: float = 30.0,
+        on_drop: Callable[[Audio], None] | None = None,
+        eager: bool = True,
     ) -> Tap:
         """Listen from capture index ``start`` (as far back as the pre-roll reaches), or from now.
 
         Args:
             capacity: seconds of audio that may wait. When more do, the oldest go to ``on_drop``; without it, reading
                 raises AudioError. A lossless source never gets so far ahead.
+            eager: every block is wanted as soon as it is there (see ``AudioSource.eager``).
         """
         backlog = []
         if start is not None:
             backlog = [part for audio in self._preroll if len(part := audio.since(start))]
-        tap = Tap(self, backlog, int(capacity * RATE), on_drop)
+        tap = Tap(self, backlog, capacity=int(capacity * RATE), on_drop=on_drop, eager=eager)
         if self.ended:
             tap.closed = True
         else:
             self._taps.add(tap)
+            self._set_eager()
         return tap
+
+    def _remove(self, tap: Tap) -> None:
+        self._taps.discard(tap)
+        self._set_eager()
+
+    def _set_eager(self) -> None:
+        self._source.eager = any(tap.eager for tap in self._taps)
 
     def hold(self) -> None:
         """Become a participant: the clock of a recording stands still while anybody holds it."""

@@ -82,15 +82,18 @@ class SetState(_Builtin, frozen=True):
 
 
 class GetState(_Builtin, frozen=True):
-    """Recalls a value: ``result.entity``, ``result.value``."""
+    """Recalls a value: ``result.entity``, ``result.value``; without ``default`` there is no ``result.value`` for an
+    entity that was never set, so a response without it is chosen."""
 
     entity: Annotated[str, msgspec.Meta(min_length=1, description="Its name, for example light.{area}.")]
-    default: Annotated[SlotValue, msgspec.Meta(description="The value of an entity that was never set.")] = "unknown"
+    default: Annotated[SlotValue | None, msgspec.Meta(description="The value of an entity that was never set.")] = None
 
     def run(self, context: ActionContext, place: str) -> ActionResult:
         entity = Template(self.entity, place).fill(context.slots)
         value = context.state.get(entity)
-        return ActionResult({"entity": entity, "value": self.default if value is None else value})
+        if value is None:
+            value = self.default
+        return ActionResult({"entity": entity} | ({} if value is None else {"value": value}))
 
 
 class Volume(_Builtin, frozen=True):

@@ -1,0 +1,1 @@
+"""Tools that run beside the daemon: benchmarks, evaluations, trials."""
