@@ -1,0 +1,74 @@
+"""English text as word error rates are counted on it.
+
+Own rules, in the spirit of those that Whisper's authors describe (Radford et al., 2022, appendix C): lower case; what
+stands in brackets goes; hyphens and dashes part words; marks go; contractions and titles are written out; British
+spellings of a few endings become American; whole numbers become words.
+"""
+
+import re
+import unicodedata
+
+_CONTRACTIONS = (
+    (r"\bwon't\b", "will not"),
+    (r"\bcan't\b", "can not"),
+    (r"\bcannot\b", "can not"),
+    (r"\blet's\b", "let us"),
+    (r"n't\b", " not"),
+    (r"'re\b", " are"),
+    (r"'ll\b", " will"),
+    (r"'ve\b", " have"),
+    (r"'m\b", " am"),
+    (r"\b(it|he|she|that|what|there|here|who)'s\b", r"\1 is"),
+    (r"\b(i|you|he|she|it|we|they)'d\b", r"\1 would"),
+    (r"\bmr\b\.?", "mister"),
+    (r"\bmrs\b\.?", "missus"),
+    (r"\bdr\b\.?", "doctor"),
+    (r"\boz\b\.?", "ounce"),
+)
+_SPELLINGS = (
+    (r"isation\b", "ization"),
+    (r"(\w{3})ise(d|s|r)?\b", r"\1ize\2"),
+    (r"\b(col|fav|hon|hum|lab|neighb|harb)our", r"\1or"),
+    (r"\b(trave|cance|counse|mode|labe)ll(ed|ing|er)", r"\1l\2"),
+    (r"\bgrey\b", "gray"),
+    (r"\b(cent|theat)re\b", r"\1er"),
+)
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_LARGE = ((1_000_000, "million"), (1000, "thousand"), (100, "hundred"))
+_LARGEST = 10**9
+
+
+def normalise(text: str) -> str:
+    """The words of an English text, one space between them."""
+    text = unicodedata.normalize("NFKD", text.lower())
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    text = re.sub(r"[\u2018\u2019]", "'", text)
+    text = re.sub(r"\[[^\]]*\]|\([^)]*\)", " ", text)
+    for pattern, written in _CONTRACTIONS:
+        text = re.sub(pattern, written, text)
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
+    text = text.replace("%", " percent ").replace("&", " and ")
+    text = re.sub(r"\d+", lambda number: f" {in_words(int(number[0]))} ", text)
+    text = text.replace("'", "")
+    text = re.sub(r"[^a-z]+", " ", text)
+    for pattern, written in _SPELLINGS:
+        text = re.sub(pattern, written, text)
+    return text.strip()
+
+
+def in_words(number: int) -> str:
+    """A whole number below a thousand million as words; a larger one digit by digit."""
+    small = _SMALL.split()
+    if number >= _LARGEST:
+        return " ".join(small[int(digit)] for digit in str(number))
+    if number < len(small):
+        return small[number]
+    for size, name in _LARGE:
+        if number >= size:
+            rest = number % size
+            return f"{in_words(number // size)} {name}" + (f" {in_words(rest)}" if rest else "")
+    return _TENS[number // 10] + (f" {small[number % 10]}" if number % 10 else "")
