@@ -47,6 +47,8 @@ $(VENV)/.created:
 	PYTHON=$(PYTHON) tools/system_packages.sh run
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "edgevoice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.maxsize < 2**32)' \
+		|| { echo "edgevoice needs a 64-bit system: there is no ONNX Runtime for 32 bits. Raspberry Pi 3, Zero 2 and newer run the 64-bit Raspberry Pi OS."; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	touch $@
 
