@@ -81,15 +81,20 @@ class Reblock:
 
     def push(self, audio: Audio) -> list[Audio]:
         """Take the next piece of the stream, give the blocks that are now complete."""
+        whole = self.push_whole(audio)
+        return [
+            Audio(whole.samples[at : at + self._size], whole.rate, whole.start + at)
+            for at in range(0, len(whole), self._size)
+        ]
+
+    def push_whole(self, audio: Audio) -> Audio:
+        """The same blocks in one piece; empty when none is complete."""
         rest = self._rest
         if len(rest) and rest.end == audio.start:
             audio = concatenate([rest, audio])
         whole = len(audio) - len(audio) % self._size
         self._rest = Audio(audio.samples[whole:], audio.rate, audio.start + whole)
-        return [
-            Audio(audio.samples[at : at + self._size], audio.rate, audio.start + at)
-            for at in range(0, whole, self._size)
-        ]
+        return Audio(audio.samples[:whole], audio.rate, audio.start)
 
     def reset(self) -> None:
         """Forget the incomplete rest."""

@@ -6,14 +6,13 @@ import ctypes
 import logging
 import os
 import re
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from edgevoice.engines.registry import require
 from edgevoice.errors import DeviceError
+from edgevoice.noise import without_noise
 
 log = logging.getLogger(__name__)
 
@@ -35,26 +34,9 @@ _lock = threading.Lock()
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the sound libraries' chatter off standard error; anything else written meanwhile comes out afterwards."""
-    with _lock:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        try:
-            real = os.dup(2)
-        except OSError:  # a daemon without standard error has nothing to keep clean
-            yield
-            return
-        with tempfile.TemporaryFile() as kept:
-            os.dup2(kept.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(real, 2)
-                kept.seek(0)
-                for line in kept:
-                    if not _NOISE.match(line):
-                        os.write(real, line)
-                os.close(real)
+    """Keep the sound libraries' chatter off standard error, and other threads out of them."""
+    with _lock, without_noise(_NOISE):
+        yield
 
 
 def _alsa_says(file: bytes, line: int, function: bytes, _error: int, message: bytes) -> None:

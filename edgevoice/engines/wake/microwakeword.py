@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import Audio, Reblock
 from edgevoice.engines import litert
@@ -128,16 +129,23 @@ class MicroWakeWordSession:
         self._reblock = Reblock(STEP)
 
     def feed(self, audio: Audio) -> Sequence[WakeScore]:
-        scores = []
-        for step in self._reblock.push(audio):
-            features = self._frontend.process_samples(step.samples.tobytes()).features
-            if not features:  # the first window of 30 ms is not full yet
-                continue
-            for index, stream in enumerate(self._streams):
-                score = stream.push(features)
-                if score is not None:
-                    scores.append(WakeScore(index, score, step.end))
-        return scores
+        steps = self._reblock.push_whole(audio)
+        data = steps.samples.tobytes()
+        features, ends = [], []
+        for at in range(0, len(steps), STEP):
+            vector = self._frontend.process_samples(data[2 * at : 2 * (at + STEP)]).features
+            if vector:  # not before the first window of 30 ms is full
+                features.append(vector)
+                ends.append(steps.start + at + STEP)
+        if not features:
+            return []
+        rows = np.array(features, np.float32)
+        scores = [
+            WakeScore(index, score, ends[row])
+            for index, stream in enumerate(self._streams)
+            for row, score in stream.push(rows)
+        ]
+        return sorted(scores, key=lambda score: score.end)
 
     def close(self) -> None:
         self._streams = []
@@ -160,15 +168,18 @@ class _Stream:
         self._scale, self._zero = given["quantization"]
         self._out_scale, self._out_zero = result["quantization"]
         self._stride = shape[1]
-        self._features: list[list[float]] = []
+        self._waiting = np.zeros((0, FEATURES), np.int8)
 
-    def push(self, features: list[float]) -> float | None:
-        """Take one feature vector; a score at every stride-th one."""
-        self._features.append(features)
-        if len(self._features) < self._stride:
-            return None
-        scaled = np.round(np.asarray([self._features], np.float32) / self._scale + self._zero)
-        self._features = []
-        self._interpreter.set_tensor(self._input, np.clip(scaled, -128, 127).astype(np.int8))
-        self._interpreter.invoke()
-        return float((int(self._interpreter.get_tensor(self._output)[0, 0]) - self._out_zero) * self._out_scale)
+    def push(self, features: NDArray[np.float32]) -> list[tuple[int, float]]:
+        """Take feature vectors [n, 40]; a score at every stride-th one: (its row in ``features``, the score)."""
+        scaled = np.clip(np.round(features / self._scale + self._zero), -128, 127).astype(np.int8)
+        first = -len(self._waiting)  # row of the first vector that is not used yet
+        rows = np.concatenate([self._waiting, scaled])
+        scores = []
+        for at in range(0, len(rows) - self._stride + 1, self._stride):
+            self._interpreter.set_tensor(self._input, rows[None, at : at + self._stride])
+            self._interpreter.invoke()
+            level = int(self._interpreter.get_tensor(self._output)[0, 0])
+            scores.append((first + at + self._stride - 1, float((level - self._out_zero) * self._out_scale)))
+        self._waiting = rows[len(scores) * self._stride :]
+        return scores
