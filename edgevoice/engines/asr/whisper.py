@@ -54,7 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ge=1.0,
             le=30.0,
         ),
-    ] = 10.0
+    ] = 12.0
     max_tokens: Annotated[
         int, msgspec.Meta(description="Tokens of one text (of at most 28 s of audio) at most.", ge=1, le=444)
     ] = 224
