@@ -88,8 +88,6 @@ class Turn:
             EdgeVoiceError: the turn failed, and saying so failed as well.
         """
         try:
-            if self.config.assistant.earcons:
-                await self.sink.play(earcon("wake"))
             transcript = await self._listen(wake)
             if not transcript.text:
                 return "no_speech"
@@ -106,6 +104,7 @@ class Turn:
         """What the user said; empty when nothing came for as long as the configuration allows."""
         options = self.config.endpoint
         begin, count_from = wake.at - samples(self.config.assistant.overlap), wake.at
+        cue = self._cue if self.config.assistant.earcons else None
         while True:
             with self.hub.tap(start=count_from - samples(VAD_WARM_UP)) as tap:
                 transcript = await hear(
@@ -117,13 +116,18 @@ class Turn:
                     hint=self.skills.hint,
                     options=options,
                     emit=self.emit,
+                    cue=cue,
                     lossless=self.hub.lossless,
                 )
             text = strip_phrase(transcript.text, wake.phrase)
             waited = transcript.at - wake.at >= options.no_speech * RATE
             if text or waited or self.hub.ended:
                 return Transcript(at=transcript.at, text=text, confidence=transcript.confidence)
+            cue = None
             begin = count_from = transcript.at  # a cough, or the wake word's tail: go on listening
+
+    async def _cue(self) -> None:
+        await self.sink.play(earcon("wake"))
 
     async def _answer(self, match: Match) -> Outcome:
         intent = match.intent

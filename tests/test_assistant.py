@@ -16,6 +16,7 @@ from edgevoice.config import Config, load
 from edgevoice.errors import EngineError
 from edgevoice.events import Event
 from edgevoice.flow.worker import Worker
+from edgevoice.speak.earcon import earcon
 from edgevoice.turn import Engines
 
 PACK = """
@@ -166,6 +167,14 @@ def test_a_pause_after_the_wake_word_is_no_end() -> None:
     played = play("...WWWW" + "." * 30 + "ooookkkk" + "." * 80)
     assert played.of("Transcript")[-1]["text"] == "turn on the kitchen light"
     assert played.of("TurnEnded")[0]["outcome"] == "answered"
+
+
+@pytest.mark.parametrize(("pause", "sounds"), [("", 0), ("......", 1), ("." * 30, 1)])
+def test_the_earcon_sounds_only_for_who_waits_for_it(pause: str, sounds: int) -> None:
+    script = "...WWWW" + pause + "ooookkkk" + "." * 80
+    played = play(script, overrides=["assistant.earcons=true"])
+    assert played.of("TurnEnded")[0]["outcome"] == "answered"
+    assert sum(audio.seconds == earcon("wake").seconds for audio in played.sink.played) == sounds
 
 
 def test_nobody_says_anything() -> None:

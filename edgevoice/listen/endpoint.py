@@ -101,6 +101,11 @@ class Endpoint:
         self._paused = False
         self._ended = False
 
+    @property
+    def speaking(self) -> bool:
+        """Whether the last frame was speech."""
+        return self._speaking
+
     def push(self, score: SpeechScore) -> list[Change]:
         """Take the next frame, give what it changes. Nothing comes after Ended."""
         if self._ended or score.start < self._start:

@@ -7,7 +7,7 @@ thrown away.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from edgevoice.audio.pcm import Audio, concatenate
 from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, VadEngine
@@ -17,6 +17,10 @@ from edgevoice.flow.worker import Worker
 from edgevoice.listen.endpoint import Ended, Endpoint, Options, Paused, Resumed, Started
 
 Emit = Callable[[Event], None]
+
+CUE_AFTER = 0.3
+"""Seconds of silence after the wake before the cue: who speaks in one breath needs none, and without echo cancellation
+it would sound into their first word. In recordings with the command in one breath it begins within 0.1 s."""
 
 LEAD = 0.5
 """Seconds before the beginning of speech that the recogniser gets: the VAD is sure only some frames into a soft
@@ -33,6 +37,7 @@ async def hear(
     hint: AsrHint | None,
     options: Options,
     emit: Emit,
+    cue: Callable[[], Awaitable[None]] | None,
     lossless: bool,
 ) -> Transcript:
     """Listen to the tap until the end of speech and give what was said.
@@ -40,6 +45,7 @@ async def hear(
     Args:
         begin: capture index at which the utterance's audio begins; what lies before it only warms the VAD up.
         count_from: capture index from which on speech counts as the beginning of the utterance.
+        cue: called once when the user seems to wait for a sign that they may speak.
         lossless: wait for the recogniser after every block, so that a recording gives the same partials at any speed.
 
     Raises:
@@ -74,6 +80,10 @@ async def hear(
                         recogniser.resume()
                     case Ended():
                         ended = SpeechEnded(at=change.at, end=change.end, reason=change.reason)
+            waiting = recogniser is None and not endpoint.speaking
+            if cue is not None and waiting and audio.end - count_from >= samples(CUE_AFTER):
+                await cue()
+                cue = None
             if lossless and recogniser is not None:
                 await recogniser.caught_up()
             if ended is not None:
