@@ -35,7 +35,11 @@ DIMS = Dims(
 def weights(dims: Dims = DIMS) -> dict[str, NDArray[np.float16]]:
     """Random weights under OpenAI's names, in the precision that is published."""
     noise = np.random.default_rng(7)
-    return {name: (noise.standard_normal(shape) * 0.05).astype(np.float16) for name, shape in _expected(dims)}
+    arrays = {}
+    for name, shape in _expected(dims):
+        around = 1.0 if "ln" in name and name.endswith("weight") else 0.0  # as trained norms are
+        arrays[name] = (around + noise.standard_normal(shape) * 0.1).astype(np.float16)
+    return arrays
 
 
 def hugging_face(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
