@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from edgevoice.engines.registry import require
 from edgevoice.errors import DeviceError
-from edgevoice.noise import without_noise
+from edgevoice.noise import give_up, without_noise
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +186,9 @@ async def in_thread(job: Callable[[], T], timeout: float = HANGS_SECONDS) -> T: 
     try:
         async with asyncio.timeout(timeout):
             return await future
+    except TimeoutError:
+        give_up()
+        raise
     finally:
         if future.done() and not future.cancelled():
             thread.join()
