@@ -38,8 +38,16 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# MANIFEST: recordings with their texts, one JSON object a line (audio, text); without it some are spoken by a voice.
+MANIFEST ?= build/speech/dev.jsonl
 bench: $(VENV)/.bench models
-	for bench in tools/bench_*.py; do echo "== $$bench" && $(VENV)/bin/python "$$bench" $(ARGS) || exit 1; done
+	$(VENV)/bin/edgevoice models pull whisper-tiny.en-ct2 piper-en_US-joe-medium
+	$(VENV)/bin/python -m tools.bench_daemon
+	$(VENV)/bin/python -m tools.bench_tts --threads 1 2
+	$(if $(filter build/%,$(MANIFEST)),$(VENV)/bin/python -m tools.make_speech $(dir $(MANIFEST)))
+	$(VENV)/bin/python -m tools.bench_asr --manifest "$(MANIFEST)" --engine whisper faster-whisper --threads 1 2
+	$(VENV)/bin/python -m tools.eval_asr --manifest "$(MANIFEST)" --engine whisper whisper-stream faster-whisper
+	$(VENV)/bin/python -m tools.soundcard $(VENV)/bin/python -m tools.bench_microphone
 
 # A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.
 
@@ -64,6 +72,7 @@ $(VENV)/.dev: $(VENV)/.created requirements-dev.lock pyproject.toml
 	touch $(VENV)/.runtime $@
 
 $(VENV)/.bench: $(VENV)/.runtime requirements-bench.lock
+	PYTHON=$(PYTHON) tools/system_packages.sh test
 	$(PIP) --require-hashes -r requirements-bench.lock
 	touch $@
 
@@ -73,7 +82,7 @@ lock:
 	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
 	$(LOCK) --extra export --extra vosk -o requirements.lock
 	$(LOCK) --extra dev --constraints requirements.lock -o requirements-dev.lock
-	$(LOCK) --extra export --extra vosk --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
+	$(LOCK) --extra export --extra vosk --extra piper --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
 
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header pyproject.toml $(ARGS)

@@ -63,10 +63,11 @@ class Daemon:
                 self._changed.notify_all()
 
     def wait_for(self, name: str, count: int, timeout: float = 30.0) -> bool:
+        def seen() -> bool:
+            return sum(event["event"] == name for event in self.events) >= count
+
         with self._changed:
-            return self._changed.wait_for(
-                lambda: sum(event["event"] == name for event in self.events) >= count, timeout
-            )
+            return self._changed.wait_for(seen, timeout)
 
 
 def speech(voice: TtsEngine, text: str) -> Audio:
