@@ -64,7 +64,7 @@ class Daemon:
 
     def wait_for(self, name: str, count: int, timeout: float = 30.0) -> bool:
         def seen() -> bool:
-            return sum(event["event"] == name for event in self.events) >= count
+            return [event["event"] for event in self.events].count(name) >= count
 
         with self._changed:
             return self._changed.wait_for(seen, timeout)
