@@ -5,21 +5,21 @@ default. The file is ``--config``, else ``$EDGEVOICE_CONFIG``, else ``~/.config/
 ``/etc/edgevoice/edgevoice.yaml``, else none: everything has a default.
 """
 
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
-import yaml
 
-from edgevoice import yamlfile
+from edgevoice import yamlfile, yamlstruct
 from edgevoice.audio.source import InputOptions, OutputOptions
 from edgevoice.engines import registry
 from edgevoice.errors import ConfigError
 from edgevoice.listen.endpoint import Options as EndpointOptions
 from edgevoice.listen.wake import Options as WakeOptions
-from edgevoice.yamlfile import Problem
+from edgevoice.problems import Problems, Source, Value
 
 PREFIX = "EDGEVOICE_"
 RESERVED = frozenset({"EDGEVOICE_CONFIG", "EDGEVOICE_MODELS", "EDGEVOICE_DATA"})
@@ -119,22 +119,20 @@ def load(path: Path | None = None, *, overrides: Sequence[str] = (), environ: Ma
         ConfigError: with every mistake, each with its place and a suggestion.
     """
     path = path or find()
-    root = yamlfile.read(path) if path is not None else None
-    trees = [] if root is None else [root]
+    layers = [yamlfile.read(path, ConfigError)] if path is not None else []
     for name, text in sorted(environ.items()):
         if name.startswith(PREFIX) and name not in RESERVED and "__" in name:
-            trees.append(_nested(name[len(PREFIX) :].lower().split("__"), text, f"environment {name}"))
+            layers.append(_nested(name[len(PREFIX) :].lower().split("__"), text, f"environment {name}"))
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(
                 f"'{override}' is no key=value", place="option --set", remedy="for example: --set output.volume=50"
             )
-        trees.append(_nested(key.split("."), text, f"option --set {key}"))
-    problems: list[Problem] = []
-    merged = _merge(trees, "", problems)
-    config = _build(merged, path.parent if path else Path(), problems)
-    yamlfile.raise_problems(problems)
+        layers.append(_nested(key.split("."), text, f"option --set {key}"))
+    problems = Problems()
+    config = _build(layers, path.parent if path else Path(), problems)
+    problems.raise_any(ConfigError, "mistakes in the configuration")
     assert config is not None
     return config
 
@@ -196,76 +194,51 @@ def _range(type_: Any) -> str:
     return ""
 
 
-def _nested(keys: Sequence[str], text: str, place: str) -> yaml.Node:
-    """The node of ``{key: {key: ... text}}``."""
-    node = yamlfile.compose(text, place) or yamlfile.compose("null", place)
-    assert node is not None
-    for key in reversed(keys):
-        name = yaml.ScalarNode("tag:yaml.org,2002:str", key, node.start_mark, node.end_mark)
-        node = yaml.MappingNode("tag:yaml.org,2002:map", [(name, node)], node.start_mark, node.end_mark)
-    return node
+def _nested(keys: Sequence[str], text: str, origin: str) -> Value:
+    return yamlfile.nested(keys, yamlfile.parse(Source(origin, text, numbered=False), ConfigError))
 
 
-def _merge(trees: Sequence[yaml.Node], key: str, problems: list[Problem]) -> yaml.Node | None:
-    """One tree out of several; in a conflict the last one wins."""
-    mappings = [tree for tree in trees if isinstance(tree, yaml.MappingNode)]
-    if not mappings or not isinstance(trees[-1], yaml.MappingNode):
-        return trees[-1] if trees else None
-    found: dict[str, tuple[yaml.Node, list[yaml.Node]]] = {}
-    for tree in mappings:
-        for name, (name_node, value) in yamlfile.entries(tree, key, problems).items():
-            found.setdefault(name, (name_node, []))[1].append(value)
-    merged = [
-        (name_node, _merge(values, yamlfile.join(key, name), problems)) for name, (name_node, values) in found.items()
-    ]
-    return yaml.MappingNode("tag:yaml.org,2002:map", merged, mappings[0].start_mark, mappings[0].end_mark)
-
-
-def _build(root: yaml.Node | None, folder: Path, problems: list[Problem]) -> Config | None:
-    sections = yamlfile.entries(root, "", problems) if root is not None else {}
+def _build(layers: Sequence[Value], folder: Path, problems: Problems) -> Config | None:
+    """The configuration that the layers give; in a conflict the last one wins."""
+    sections: yamlfile.Entries = {}
+    if layers:
+        root = functools.reduce(lambda below, layer: layer.over(below), layers)
+        sections = yamlstruct.entries(root, "", problems)
     fields = {field.name: field for field in msgspec.structs.fields(Config)}
-    problems += [
-        yamlfile.unknown(node, name, list(fields)) for name, (node, _) in sections.items() if name not in fields
-    ]
+    for name, (key, _) in sections.items():
+        if name not in fields:
+            yamlstruct.unknown(key, name, fields, problems)
     values: dict[str, Any] = {}
     for name, field in fields.items():
-        node = sections[name][1] if name in sections else None
+        section = sections[name][1] if name in sections else None
         type_ = get_args(field.type)[0]
         if type_ is Chosen:
-            values[name] = _chosen(node, name, problems)
+            values[name] = _chosen(section, name, problems)
         else:
-            values[name] = type_() if node is None else yamlfile.struct(node, type_, name, problems)
-    if problems:
+            values[name] = type_() if section is None else yamlstruct.struct(section, type_, name, problems)
+    if problems.found:
         return None
     limits: EndpointOptions = values["endpoint"]
     if limits.release > limits.threshold:
-        at = yamlfile.line(sections["endpoint"][1])
-        problems.append(
-            Problem(f"{at}: endpoint.release", f"{limits.release} is above endpoint.threshold ({limits.threshold})")
-        )
+        cause = f"{limits.release} is above endpoint.threshold ({limits.threshold})"
+        problems.add(sections["endpoint"][1], cause, key="endpoint.release")
     intents: Intents = values["intents"]
     values["intents"] = msgspec.structs.replace(intents, packs=tuple(str(folder / pack) for pack in intents.packs))
     return Config(**values)
 
 
-def _chosen(node: yaml.Node | None, task: str, problems: list[Problem]) -> Chosen:
+def _chosen(section: Value | None, task: str, problems: Problems) -> Chosen:
     known = registry.names(task)
     engine, options = known[0], {}
-    for name, (name_node, value) in (yamlfile.entries(node, task, problems) if node is not None else {}).items():
+    for name, (name_value, value) in (yamlstruct.entries(section, task, problems) if section else {}).items():
         key = f"{task}.{name}"
         if name == "engine":
-            engine = yamlfile.value(value, str, key, problems) or engine
+            engine = yamlstruct.convert(value, str, key, problems) or engine
             if engine not in known:
-                problems.append(
-                    Problem(
-                        f"{yamlfile.line(value)}: {key}",
-                        f"unknown engine '{engine}'",
-                        f"choose one of: {', '.join(known)}",
-                    )
-                )
+                problems.add(value, f"unknown engine '{engine}'", f"choose one of: {', '.join(known)}", key=key)
         elif name not in known:
-            problems.append(yamlfile.unknown(name_node, key, ["engine", *known]))
+            yamlstruct.unknown(name_value, key, ["engine", *known], problems)
         else:
-            options[name] = yamlfile.struct(value, registry.options_type(task, name), key, problems)
+            options[name] = yamlstruct.struct(value, registry.options_type(task, name), key, problems)
     defaults = {name: registry.options_type(task, name)() for name in known if name not in options}
     return Chosen(engine=engine, options={name: (defaults | options)[name] for name in known})

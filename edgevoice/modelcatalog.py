@@ -8,16 +8,15 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
-from edgevoice import yamlfile
+from edgevoice import yamlfile, yamlstruct
 from edgevoice.errors import ConfigError, ModelError
-from edgevoice.yamlfile import Problem
+from edgevoice.problems import Problems, Value
+from edgevoice.suggest import closest
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$", description="SHA-256, 64 lower-case hex digits")]
 Size = Annotated[int, msgspec.Meta(ge=0, description="bytes")]
@@ -174,9 +173,9 @@ class Catalog:
             return self.models[name]
         except KeyError:
             pass
-        close = get_close_matches(name, self.models, n=1)
-        close = close or [known for known in self.models if name.lower() in known.lower()]
-        remedy = f"did you mean '{close[0]}'?" if close else "see: edgevoice models list"
+        near = closest(name, self.models)
+        near = near or next((known for known in self.models if name.lower() in known.lower()), None)
+        remedy = f"did you mean '{near}'?" if near else "see: edgevoice models list"
         raise ModelError("there is no model of that name in the catalog", place=f"model {name}", remedy=remedy)
 
     def __iter__(self) -> Iterator[Model]:
@@ -211,55 +210,55 @@ def read_catalog(path: Path | None = None) -> Catalog:
         ConfigError: it cannot be read, or with everything in it that is wrong; the places are ``file:line: key``.
     """
     path = path or find_catalog()
-    problems: list[Problem] = []
-    root = yamlfile.read(path)
-    if root is None:
+    problems = Problems()
+    root = yamlfile.read(path, ConfigError)
+    if yamlfile.is_null(root):
         raise ConfigError("it is empty", place=str(path))
     models: dict[str, Model] = {}
-    if yamlfile.struct(root, _Head, "", problems):
-        _, listed = yamlfile.entries(root, "", [])["models"]
-        for name, (_, node) in yamlfile.entries(listed, "models", problems).items():
-            if model := _model(name, node, problems):
+    if yamlstruct.struct(root, _Head, "", problems):
+        _, listed = yamlstruct.entries(root, "", problems)["models"]
+        for name, (_, value) in yamlstruct.entries(listed, "models", problems).items():
+            if model := _model(name, value, problems):
                 models[name] = model
         for model in models.values():
             _check_build(model, models, listed, problems)
-    yamlfile.raise_problems(problems)
+    problems.raise_any(ConfigError, "mistakes in the catalog")
     return Catalog(path, models)
 
 
-def _model(name: str, node: yaml.Node, problems: list[Problem]) -> Model | None:
+def _model(name: str, value: Value, problems: Problems) -> Model | None:
     where = f"models.{name}"
 
-    def wrong(at: yaml.Node, key: str, cause: str) -> None:
-        problems.append(Problem(f"{yamlfile.line(at)}: {key}", cause))
+    def wrong(at: Value, key: str, cause: str) -> None:
+        problems.add(at, cause, key=key)
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        wrong(node, where, "a model's name is made of letters, digits, '.', '_' and '-'")
-    before = len(problems)
-    entry: _Entry | None = yamlfile.struct(node, _Entry, where, problems)
+        wrong(value, where, "a model's name is made of letters, digits, '.', '_' and '-'")
+    before = len(problems.found)
+    entry: _Entry | None = yamlstruct.struct(value, _Entry, where, problems)
     if entry is None:
         return None
-    parts = yamlfile.entries(node, where, [])
+    parts = yamlstruct.entries(value, where, problems)
     files: dict[str, FileSpec] = {}
     if "files" in parts:
-        for path, (key_node, spec) in yamlfile.entries(parts["files"][1], f"{where}.files", problems).items():
-            files[path] = yamlfile.value(spec, FileSpec, f"{where}.files.{path}", problems)
+        for path, (key_node, spec) in yamlstruct.entries(parts["files"][1], f"{where}.files", problems).items():
+            files[path] = yamlstruct.convert(spec, FileSpec, f"{where}.files.{path}", problems)
             if not is_inside(path):
                 wrong(key_node, f"{where}.files", f"'{path}' is not a plain path inside the folder")
     sources: list[Source] = []
-    for index, item in enumerate(parts["sources"][1].value):
+    for index, item in enumerate(yamlfile.children(parts["sources"][1])):
         place = f"{where}.sources[{index}]"
-        found = yamlfile.entries(item, place, problems)
+        found = yamlstruct.entries(item, place, problems)
         kind = next(iter(found), "")
         if len(found) != 1 or kind not in _KINDS:
             wrong(item, place, f"a source is exactly one of: {', '.join(_KINDS)}")
             continue
-        source = yamlfile.value(found[kind][1], _KINDS[kind], f"{place}.{kind}", problems)
+        source = yamlstruct.convert(found[kind][1], _KINDS[kind], f"{place}.{kind}", problems)
         if source is not None:
             for cause in _faults(source, files):
                 wrong(item, f"{place}.{kind}", cause)
             sources.append(source)
-    if len(problems) > before:
+    if len(problems.found) > before:
         return None
     return Model(
         name=name,
@@ -298,14 +297,14 @@ def _faults(source: Source, files: Mapping[str, FileSpec]) -> Iterator[str]:
     yield from (f"'{path}' is not a plain path inside the folder" for path in paths if not is_inside(path))
 
 
-def _check_build(model: Model, models: Mapping[str, Model], listed: yaml.Node, problems: list[Problem]) -> None:
+def _check_build(model: Model, models: Mapping[str, Model], listed: Value, problems: Problems) -> None:
     """What a model is built from must be there, and nothing is built from itself."""
     seen = [model.name]
     while build := next((s for s in models[seen[-1]].sources if isinstance(s, BuildSource)), None):
         if build.source not in models or build.source in seen:
             cause = "it is built from itself" if build.source in seen else f"there is no model '{build.source}'"
-            _, node = yamlfile.entries(listed, "models", [])[model.name]
-            problems.append(Problem(f"{yamlfile.line(node)}: models.{model.name}.sources", cause))
+            _, value = yamlstruct.entries(listed, "models", problems)[model.name]
+            problems.add(value, cause, key=f"models.{model.name}.sources")
             return
         seen.append(build.source)
 

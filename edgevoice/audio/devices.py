@@ -1,6 +1,5 @@
 """The sound devices there are, found by names that stay the same when they are plugged in again."""
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -10,6 +9,7 @@ import msgspec
 
 from edgevoice.audio import portaudio
 from edgevoice.errors import DeviceError
+from edgevoice.suggest import closest
 
 DEFAULT = "default"
 """The name that means the system's default device."""
@@ -150,8 +150,7 @@ def find(devices: list[Device], name: str, *, record: bool) -> Device:
         raise DeviceError(
             f"the name fits {len(matches)} devices: {_names(matches)}", place=place, remedy="write more of the name"
         )
-    close = difflib.get_close_matches(wanted, [device.name.casefold() for device in usable], n=1, cutoff=0.4)
-    meant = next((device.name for device in usable if close and device.name.casefold() == close[0]), None)
+    meant = closest(wanted, [device.name for device in usable], cutoff=0.4)
     hint = f"did you mean '{meant}'? " if meant else ""
     raise DeviceError("there is no such device", place=place, remedy=f"{hint}there are: {_names(usable)}")
 

@@ -8,22 +8,22 @@
 See docs/actions.md.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from edgevoice.errors import GrammarError
+from edgevoice.events import SlotValue
+from edgevoice.suggest import did_you_mean
 from edgevoice.think.actions_base import (
     Action,
     ActionContext,
     ActionResult,
     HomeState,
     SetVolume,
-    SlotValue,
     Template,
 )
 from edgevoice.think.actions_builtin import BUILTINS, BuiltinAction
@@ -105,7 +105,7 @@ def parse_action(mapping: Mapping[str, Any], place: str) -> Action:
         raise GrammarError(
             f"an action has one of the keys {', '.join(KINDS)}; here is {given}",
             place=place,
-            remedy=_did_you_mean([str(key) for key in mapping], KINDS) if not kinds else "keep one of them",
+            remedy=did_you_mean(map(str, mapping), KINDS) if not kinds else "keep one of them",
         )
     match kinds[0]:
         case "command":
@@ -174,7 +174,7 @@ def _builtin(mapping: Mapping[str, Any], place: str) -> Action:
     name = mapping["builtin"]
     if not isinstance(name, str) or name not in BUILTINS:
         raise GrammarError(
-            f"there is no built-in '{name}'", place=f"{place}: builtin", remedy=_did_you_mean([str(name)], BUILTINS)
+            f"there is no built-in '{name}'", place=f"{place}: builtin", remedy=did_you_mean(str(name), BUILTINS)
         )
     arguments = {key: value for key, value in mapping.items() if key != "builtin"}
     action = BuiltinAction(name, _convert(arguments, BUILTINS[name], place), place)
@@ -196,17 +196,8 @@ def _check_keys(mapping: Mapping[str, Any], spec: type[msgspec.Struct], place: s
     known = spec.__struct_fields__
     for key in mapping:
         if key not in known:
-            remedy = _did_you_mean([str(key)], known) if known else "this built-in takes no arguments"
+            remedy = did_you_mean(str(key), known) if known else "this built-in takes no arguments"
             raise GrammarError(f"unknown key '{key}'", place=place, remedy=remedy)
-
-
-def _did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:
-    choices = list(known)
-    for name in given:
-        near = difflib.get_close_matches(name, choices, n=1)
-        if near:
-            return f"did you mean '{near[0]}'?"
-    return f"choose of: {', '.join(choices)}"
 
 
 def _kind_of(value: object) -> str:

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from edgevoice.errors import ActionError, GrammarError
-
-SlotValue = str | int | float | bool
+from edgevoice.events import SlotValue
 
 KEPT_BYTES = 64 * 1024
 """So much of an action's output is kept: far more than can be said, far less than what hurts a small board."""

@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 
 from edgevoice.errors import ActionError
-from edgevoice.think.actions_base import ActionContext, ActionResult, SlotValue, Template
+from edgevoice.events import SlotValue
+from edgevoice.think.actions_base import ActionContext, ActionResult, Template
 
 
 class _Builtin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from edgevoice.engines.registry import require
 from edgevoice.errors import ActionError
+from edgevoice.events import SlotValue
 from edgevoice.think.actions_base import (
     KEPT_BYTES,
     ActionContext,
     ActionResult,
-    SlotValue,
     Template,
     payload,
     read_answer,

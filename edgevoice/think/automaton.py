@@ -22,7 +22,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from edgevoice.think.pack import SlotValue
+from edgevoice.events import SlotValue
 
 
 class Kind(enum.Enum):

@@ -4,7 +4,9 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from edgevoice.think import source, words
+from edgevoice.problems import Problems, Value
+from edgevoice.suggest import did_you_mean
+from edgevoice.think import words
 from edgevoice.think.automaton import (
     ROOT,
     SKIP,
@@ -21,7 +23,6 @@ from edgevoice.think.automaton import (
     passable,
 )
 from edgevoice.think.pack import Block, Entry, ListDef, Pack, Template
-from edgevoice.think.source import Problems, Value
 from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Text
 from edgevoice.think.template import Sequence as Row
 
@@ -326,7 +327,7 @@ class _Compiler:
     def list_ref(self, node: ListRef, start: int) -> int:
         definition = self.pack.lists.get(node.name)
         if definition is None:
-            near = source.did_you_mean(node.name, self.pack.lists)
+            near = did_you_mean(node.name, self.pack.lists)
             remedy = f"there is a rule of that name, write <{node.name}>" if node.name in self.pack.rules else near
             self.problem(f"there is no list '{node.name}'", remedy, node.at)
             return self.words(["?"], start)
@@ -343,7 +344,7 @@ class _Compiler:
         rule = local or self.pack.rules.get(name)
         if rule is None:
             known = {*self.pack.rules, *(self.scope.block.rules if self.scope.block else ())}
-            near = source.did_you_mean(name, known)
+            near = did_you_mean(name, known)
             remedy = f"there is a list of that name, write {{{name}}}" if name in self.pack.lists else near
             self.problem(f"there is no rule '{name}'", remedy, at)
             return self.words(["?"], start)

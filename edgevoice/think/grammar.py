@@ -9,8 +9,12 @@ from pathlib import Path
 from threading import Lock
 from typing import overload
 
+from edgevoice import yamlfile
 from edgevoice.errors import GrammarError
-from edgevoice.think import compiler, source
+from edgevoice.events import SlotValue
+from edgevoice.problems import Problems, Value
+from edgevoice.suggest import did_you_mean
+from edgevoice.think import compiler
 from edgevoice.think import pack as packs
 from edgevoice.think.automaton import Automaton
 from edgevoice.think.compiler import Compiled, compile_list, compile_pack
@@ -26,9 +30,8 @@ from edgevoice.think.match import (
     score,
 )
 from edgevoice.think.nearest import Searcher
-from edgevoice.think.pack import Block, Entry, IntentSpec, Pack, SlotValue
+from edgevoice.think.pack import Block, Entry, IntentSpec, Pack
 from edgevoice.think.phrases import sentences, template_sentences
-from edgevoice.think.source import Problems
 from edgevoice.think.words import normalise
 
 log = logging.getLogger("edgevoice.think")
@@ -124,7 +127,7 @@ class Grammar:
         pack, problems = packs.load(paths)
         compiled = compile_pack(pack, problems)
         specs, blocks = _specs(pack, compiled, problems)
-        problems.raise_any()
+        problems.raise_any(GrammarError, "problems in the intents")
         if compiled is None or not compiled.templates:
             where = ", ".join(map(str, paths)) or "no pack"
             raise GrammarError("there is not a single sentence", place=where, remedy="add an intent with sentences")
@@ -180,7 +183,7 @@ class Grammar:
         """
         definition = self._pack.lists.get(name)
         if definition is None:
-            raise GrammarError(f"there is no list '{name}'", remedy=source.did_you_mean(name, self._pack.lists))
+            raise GrammarError(f"there is no list '{name}'", remedy=did_you_mean(name, self._pack.lists))
         if definition.numbers is not None or definition.wildcard:
             raise GrammarError(f"'{name}' is no list of values", place=definition.origin.place.short)
         entries = []
@@ -266,9 +269,9 @@ def _specs(
     by_block: dict[int, IntentSpec] = {}
     for intent in pack.intents.values():
 
-        def texts(values: Iterable[source.Value], blocks: Sequence[Block]) -> tuple[str, ...]:
+        def texts(values: Iterable[Value], blocks: Sequence[Block]) -> tuple[str, ...]:
             known = {slot for block in blocks for slot in filled.get(id(block), ())}
-            resolved = [text for value in values for text in pack.responses.get(str(value.node.value), [value])]
+            resolved = [text for value in values for text in pack.responses.get(value.text, [value])]
             if compiled is None:  # the slots are not known: say nothing about them
                 return ()
             return tuple(packs.check_response(value, known, problems) for value in resolved)
@@ -279,7 +282,7 @@ def _specs(
         plain = [block for block in intent.blocks if not block.responses]
         spec = IntentSpec(
             intent.name,
-            source.plain(intent.action) if intent.action else None,
+            yamlfile.plain(intent.action, problems) if intent.action else None,
             intent.action.place.short if intent.action else place,
             texts(intent.responses, plain or intent.blocks),
             place,

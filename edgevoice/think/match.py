@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from edgevoice.events import SlotValue
 from edgevoice.think.automaton import (
     ROOT,
     SKIP,
@@ -24,7 +25,7 @@ from edgevoice.think.automaton import (
     Meaning,
     Net,
 )
-from edgevoice.think.pack import IntentSpec, SlotValue
+from edgevoice.think.pack import IntentSpec
 
 MAX_WORDS = 100
 """Words of a text. Nobody gives a longer command in one breath (at a normal pace it takes 40 s)."""

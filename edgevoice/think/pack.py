@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgevoice import yamlfile
 from edgevoice.errors import GrammarError
-from edgevoice.think import responses, source, template
-from edgevoice.think.source import Place, Problems, Value
-
-SlotValue = str | int | float | bool
+from edgevoice.events import SlotValue
+from edgevoice.problems import Place, Problems, Value
+from edgevoice.suggest import did_you_mean
+from edgevoice.think import responses, template
 
 MAX_RANGE = 10_001
 """Numbers of one range, so that 0..10000 fits: each is spelt out in the automaton, about 1 KB each."""
@@ -135,8 +136,8 @@ def load(paths: Sequence[Path]) -> tuple[Pack, Problems]:
     for path in paths:
         layer = Pack()
         for file in _files(path):
-            root = source.read(file)
-            if root is not None:
+            root = yamlfile.read(file, GrammarError)
+            if not yamlfile.is_null(root):
                 _File(layer, problems).read(root, file)
         _lay_over(merged, layer)
     return merged, problems
@@ -182,20 +183,20 @@ class _File:
         self.problems = problems
 
     def read(self, root: Value, file: Path) -> None:
-        names = {str(key.value) for key, _ in root.node.value} if source.is_mapping(root) else set()
-        if source.is_sequence(root) or (names & {"values", "range", "wildcard"} and not names & set(_SECTIONS)):
+        names = {str(key.value) for key, _ in root.node.value} if yamlfile.is_mapping(root) else set()
+        if yamlfile.is_sequence(root) or (names & {"values", "range", "wildcard"} and not names & set(_SECTIONS)):
             self.add_list(file.stem, root, root)  # a list in a file of its own
             return
-        sections = source.mapping(root, "an intent pack", self.problems, _SECTIONS)
+        sections = yamlfile.mapping(root, "an intent pack", self.problems, _SECTIONS)
         for name, (key, value) in sections.items():
             match name:
                 case "language":
-                    source.text(value, "language", self.problems)
+                    yamlfile.text(value, "language", self.problems)
                 case "intents":
-                    for intent, (origin, body) in source.mapping(value, "intents", self.problems).items():
+                    for intent, (origin, body) in yamlfile.mapping(value, "intents", self.problems).items():
                         self.intent(intent, origin, body)
                 case "lists":
-                    for list_, (origin, body) in source.mapping(value, "lists", self.problems).items():
+                    for list_, (origin, body) in yamlfile.mapping(value, "lists", self.problems).items():
                         self.add_list(list_, origin, body)
                 case "expansion_rules":
                     for rule, parsed in self.rules(value).items():
@@ -208,7 +209,7 @@ class _File:
                 case "skip_words":
                     self.pack.skip_words += self.templates(value, "skip_words")
                 case "responses":
-                    for response, (origin, body) in source.mapping(value, "responses", self.problems).items():
+                    for response, (origin, body) in yamlfile.mapping(value, "responses", self.problems).items():
                         if response in self.pack.responses:
                             self.problems.add(origin, f"the response '{response}' stands twice")
                         self.pack.responses[response] = self.response(body)
@@ -217,10 +218,10 @@ class _File:
 
     def intent(self, name: str, origin: Value, body: Value) -> None:
         known = ("data", "action", "response", "replace", "description")
-        entries = source.mapping(body, f"intent '{name}'", self.problems, known)
+        entries = yamlfile.mapping(body, f"intent '{name}'", self.problems, known)
         intent = self.pack.intents.setdefault(name, IntentDef(name, origin))
         if "data" in entries:
-            for item in source.sequence(entries["data"][1], "data", self.problems):
+            for item in yamlfile.sequence(entries["data"][1], "data", self.problems):
                 intent.blocks.append(self.block(name, item))
         if "action" in entries:
             if intent.action is not None:
@@ -234,15 +235,15 @@ class _File:
             intent.replace = self.truth(entries["replace"][1], "replace")
 
     def block(self, intent: str, body: Value) -> Block:
-        if source.is_mapping(body):
-            entries = source.mapping(body, f"an item of '{intent}'", self.problems, _BLOCK_KEYS)
+        if yamlfile.is_mapping(body):
+            entries = yamlfile.mapping(body, f"an item of '{intent}'", self.problems, _BLOCK_KEYS)
         else:
             entries = {}
             self.problems.add(body, f"an item of '{intent}' must be a mapping with 'sentences'")
         sentences: list[Template] = []
         if "sentences" in entries:
             sentences = self.templates(entries["sentences"][1], "sentences")
-        elif source.is_mapping(body):
+        elif yamlfile.is_mapping(body):
             self.problems.add(
                 body, f"this item of '{intent}' has no sentences", "add 'sentences:' with one template a line"
             )
@@ -257,10 +258,10 @@ class _File:
         )
 
     def templates(self, value: Value, what: str) -> list[Template]:
-        return [parsed for item in source.sequence(value, what, self.problems) if (parsed := self.template(item))]
+        return [parsed for item in yamlfile.sequence(value, what, self.problems) if (parsed := self.template(item))]
 
     def template(self, value: Value) -> Template | None:
-        text = source.text(value, "a sentence", self.problems)
+        text = yamlfile.text(value, "a sentence", self.problems)
         if text is None:
             return None
         try:
@@ -271,47 +272,47 @@ class _File:
 
     def rules(self, value: Value) -> dict[str, Template]:
         found = {}
-        for name, (_, body) in source.mapping(value, "expansion_rules", self.problems).items():
+        for name, (_, body) in yamlfile.mapping(value, "expansion_rules", self.problems).items():
             parsed = self.template(body)
             if parsed is not None:
                 found[name] = parsed
         return found
 
     def response(self, value: Value) -> list[Value]:
-        found = list(source.sequence(value, "response", self.problems)) if source.is_sequence(value) else [value]
-        return [item for item in found if source.text(item, "a response", self.problems) is not None]
+        found = list(yamlfile.sequence(value, "response", self.problems)) if yamlfile.is_sequence(value) else [value]
+        return [item for item in found if yamlfile.text(item, "a response", self.problems) is not None]
 
     def action(self, value: Value) -> Value | None:
-        if source.is_mapping(value):
+        if yamlfile.is_mapping(value):
             return value
         self.problems.add(value, "an action must be a mapping", "for example: action: {builtin: time}")
         return None
 
     def slots(self, value: Value) -> dict[str, SlotValue]:
         found: dict[str, SlotValue] = {}
-        for name, (_, body) in source.mapping(value, "slots", self.problems).items():
+        for name, (_, body) in yamlfile.mapping(value, "slots", self.problems).items():
             typed = self.scalar(body, f"slot '{name}'")
             if typed is not None:
                 found[name] = typed
         return found
 
     def scalar(self, value: Value, what: str) -> SlotValue | None:
-        if source.is_mapping(value) or source.is_sequence(value) or (typed := source.scalar(value)) is None:
+        if yamlfile.is_mapping(value) or yamlfile.is_sequence(value) or (typed := yamlfile.scalar(value)) is None:
             self.problems.add(value, f"{what} must be a text, a number, true or false")
             return None
         return typed
 
     def truth(self, value: Value, what: str) -> bool:
-        typed = None if source.is_mapping(value) or source.is_sequence(value) else source.scalar(value)
+        typed = None if yamlfile.is_mapping(value) or yamlfile.is_sequence(value) else yamlfile.scalar(value)
         if not isinstance(typed, bool):
             self.problems.add(value, f"{what} must be true or false")
         return typed is True
 
     def context(self, value: Value) -> tuple[tuple[str, tuple[str, ...]], ...]:
         found = []
-        for name, (_, body) in source.mapping(value, "a context", self.problems).items():
-            items = list(source.sequence(body, name, self.problems)) if source.is_sequence(body) else [body]
-            texts = [text for item in items if (text := source.text(item, name, self.problems)) is not None]
+        for name, (_, body) in yamlfile.mapping(value, "a context", self.problems).items():
+            items = list(yamlfile.sequence(body, name, self.problems)) if yamlfile.is_sequence(body) else [body]
+            texts = [text for item in items if (text := yamlfile.text(item, name, self.problems)) is not None]
             found.append((name, tuple(texts)))
         return tuple(sorted(found))
 
@@ -322,13 +323,13 @@ class _File:
             first = self.pack.lists[name].origin.place.short
             self.problems.add(origin, f"the list '{name}' stands twice", f"the first is in {first}")
             return
-        if source.is_sequence(body):
+        if yamlfile.is_sequence(body):
             self.pack.lists[name] = ListDef(name, origin, self.entries(body))
             return
-        entries = source.mapping(body, f"list '{name}'", self.problems, _LIST_KEYS)
+        entries = yamlfile.mapping(body, f"list '{name}'", self.problems, _LIST_KEYS)
         kinds = [kind for kind in ("values", "range", "wildcard") if kind in entries]
         if len(kinds) != 1:
-            if source.is_mapping(body) or source.is_null(body):
+            if yamlfile.is_mapping(body) or yamlfile.is_null(body):
                 self.problems.add(origin, f"list '{name}' needs exactly one of 'values', 'range' and 'wildcard'")
             self.pack.lists[name] = ListDef(name, origin, wildcard=True)  # known, so that its uses are no problems too
             return
@@ -347,18 +348,17 @@ class _File:
             self.problems.add(entries["extend"][0], "only a list of values can be extended")
 
     def entries(self, value: Value) -> tuple[Entry, ...]:
-        return tuple(
-            itertools.chain.from_iterable(self.entry(item) for item in source.sequence(value, "values", self.problems))
-        )
+        items = yamlfile.sequence(value, "values", self.problems)
+        return tuple(itertools.chain.from_iterable(map(self.entry, items)))
 
     def entry(self, value: Value) -> Iterable[Entry]:
-        if not source.is_mapping(value):
+        if not yamlfile.is_mapping(value):
             parsed = self.entry_text(value)
             if parsed is not None:
                 yield Entry(parsed[0], None, origin=parsed[1], place=value)
             return
         known = ("in", "out", "context")
-        entries = source.mapping(value, "a value", self.problems, known)
+        entries = yamlfile.mapping(value, "a value", self.problems, known)
         if "in" not in entries:
             self.problems.add(value, "a value needs 'in', what is said for it")
             return
@@ -366,15 +366,15 @@ class _File:
         out = self.scalar(entries["out"][1], "out") if "out" in entries else None
         context = {}
         if "context" in entries:
-            for name, (_, body) in source.mapping(entries["context"][1], "a context", self.problems).items():
-                context[name] = source.text(body, name, self.problems) or ""
-        for item in source.sequence(said, "in", self.problems) if source.is_sequence(said) else [said]:
+            for name, (_, body) in yamlfile.mapping(entries["context"][1], "a context", self.problems).items():
+                context[name] = yamlfile.text(body, name, self.problems) or ""
+        for item in yamlfile.sequence(said, "in", self.problems) if yamlfile.is_sequence(said) else [said]:
             parsed = self.entry_text(item)
             if parsed is not None:
                 yield Entry(parsed[0], out, context, parsed[1], item)
 
     def entry_text(self, value: Value) -> tuple[str, Template | None] | None:
-        text = source.text(value, "a value", self.problems)
+        text = yamlfile.text(value, "a value", self.problems)
         if text is None:
             return None
         if template.is_plain(text):
@@ -384,7 +384,7 @@ class _File:
 
     def range(self, value: Value) -> tuple[range, tuple[str, ...]]:
         known = ("from", "to", "step", "type")
-        entries = source.mapping(value, "a range", self.problems, known)
+        entries = yamlfile.mapping(value, "a range", self.problems, known)
         bounds = {}
         for name in ("from", "to", "step"):
             if name in entries:
@@ -398,9 +398,9 @@ class _File:
         trailing: tuple[str, ...] = ()
         if "type" in entries:
             types = {"number": (), "percentage": ("percent",), "temperature": ("degrees", "degree")}
-            kind = source.text(entries["type"][1], "type", self.problems)
+            kind = yamlfile.text(entries["type"][1], "type", self.problems)
             if kind is not None and kind not in types:
-                self.problems.add(entries["type"][1], f"no such type: '{kind}'", source.did_you_mean(kind, types))
+                self.problems.add(entries["type"][1], f"no such type: '{kind}'", did_you_mean(kind, types))
             trailing = types.get(kind or "", ())
         if not {"from", "to"} <= bounds.keys():
             return range(1), trailing
@@ -420,7 +420,7 @@ class _File:
 
 def check_response(value: Value, slots: Iterable[str], problems: Problems) -> str:
     """The text of a response; placeholders that no slot of the intent can fill are problems."""
-    text = str(value.node.value)
+    text = value.text
     known = set(slots)
     try:
         pieces = responses.parse(text)
@@ -430,6 +430,6 @@ def check_response(value: Value, slots: Iterable[str], problems: Problems) -> st
     for piece in pieces:
         if isinstance(piece, str) or piece.name.startswith(responses.RESULT) or piece.name in known:
             continue
-        remedy = source.did_you_mean(piece.name, known) or "the sentences of this intent have no slots"
+        remedy = did_you_mean(piece.name, known) or "the sentences of this intent have no slots"
         problems.add(value, f"the intent has no slot '{piece.name}'", remedy, offset=piece.at)
     return text
