@@ -202,6 +202,39 @@ def test_a_recording_is_answered_into_a_file(speak: Callable[[str], Audio], stor
     assert "kitchen" in transcribe(Audio(samples, rate), store)
 
 
+def test_a_recording_gives_the_same_events_every_time(speak: Callable[[str], Audio], tmp_path: Path) -> None:
+    """Also in blocks of another length, as they come through a pipe."""
+    import soundfile
+
+    audio = speak("Hey Jarvis, turn on the kitchen light.")
+    path = tmp_path / "command.flac"
+    soundfile.write(path, audio.samples, audio.rate)
+
+    def events(argument: str, given: bytes) -> list[dict[str, Any]]:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "edgevoice",
+                "run",
+                "--json",
+                "--input",
+                argument,
+                "--output",
+                str(tmp_path / "r.wav"),
+            ],
+            input=given,
+            capture_output=True,
+            check=True,
+        )
+        return [json.loads(line) | {"took_ms": None} for line in done.stdout.splitlines()]
+
+    first = events(str(path), b"")
+    assert [event["event"] for event in first].count("turnended") == 1
+    assert events(str(path), b"") == first
+    assert events("-", audio.samples.tobytes()) == first
+
+
 def test_the_demonstration_speaks_to_itself(tmp_path: Path, store: ModelStore) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "edgevoice", "run", "--demo"],
