@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from checkpoints import DIMS
 
+from edgevoice.__main__ import main
 from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.errors import ModelError, OutputError
@@ -286,3 +287,16 @@ def test_what_is_not_speech_is_what_the_published_model_says(store: ModelStore) 
     published = json.loads((source / "config.json").read_text())
     tokens = vocabulary.read(source / "tokenizer.json", 50256)
     assert vocabulary.not_speech(tokens) == [number for number in published["suppress_ids"] if number < 50256]
+
+
+def test_the_command_builds_the_same_model(
+    sources: dict[str, Path], built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = str(sources["openai"].parent / "vocabulary.txt")
+    target = tmp_path / "mine"
+    assert main(["models", "build", str(sources["openai"]), str(target), "--tokenizer", tokens]) == 0
+    assert capsys.readouterr().out == f"{target}\n"
+    for name in GRAPHS:
+        assert (target / name).read_bytes() == (built / name).read_bytes(), name
+    assert main(["models", "build", str(tmp_path / "none"), str(target)]) == ModelError.exit_code
+    assert "there is no such file" in capsys.readouterr().err

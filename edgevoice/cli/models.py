@@ -26,6 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     remove = actions.add_parser("remove", help="remove models")
     remove.add_argument("names", nargs="+", metavar="NAME")
+    build = actions.add_parser("build", help="make a recognition model out of Whisper weights that you have")
+    build.add_argument(
+        "source",
+        type=Path,
+        help="a CTranslate2 or Hugging Face folder, or a .safetensors, pytorch_model.bin or .pt file",
+    )
+    build.add_argument(
+        "target", type=Path, help="folder of the new model; use it with --set asr.whisper.model=./FOLDER"
+    )
+    build.add_argument("--tokenizer", type=Path, metavar="FILE", help="tokenizer.json, vocab.json or *.tiktoken")
+    build.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     for action in (listing, pull, verify, remove):
         action.add_argument("--json", action="store_true", help="the result as JSON")
 
@@ -33,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from edgevoice.modelstore import ModelStore
 
+    if args.action == "build":
+        return _build(args)
     store = ModelStore()
     match args.action:
         case "list":
@@ -139,6 +152,16 @@ def _remove(store: "ModelStore", args: argparse.Namespace) -> int:
         return _print_json({"root": str(store.root), "removed": removed})
     for name in dict.fromkeys(args.names):
         print(f"{name}: {'removed' if name in removed else 'was not installed'}")
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    from edgevoice.cli.progress import ProgressLine
+    from edgevoice.export.whisper import build_whisper
+
+    with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
+        build_whisper(args.source, args.target, lambda what, _part: progress.step(what), tokenizer=args.tokenizer)
+    print(args.target)
     return 0
 
 

@@ -75,7 +75,7 @@ def find(folder: Path) -> Path:
     raise ModelError(
         f"there is no file of tokens ({', '.join(FILES)})",
         place=str(folder),
-        remedy="put the model's tokenizer.json there, or name one (argument 'tokenizer')",
+        remedy="put the model's tokenizer.json there, or name one (--tokenizer FILE)",
     )
 
 
