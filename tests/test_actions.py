@@ -107,6 +107,13 @@ def test_an_action_names_itself_and_the_slots_it_asks_for() -> None:
     assert state.placeholders == {"area", "value"}
 
 
+def test_every_name_that_a_sentence_can_give_a_slot_is_a_placeholder() -> None:
+    state = HomeState()
+    slots: dict[str, SlotValue] = {"living-room": "lamp", "küche.1": 5}
+    do({"builtin": "set_state", "entity": "{{x}}.{living-room}", "value": "{küche.1}"}, slots=slots, state=state)
+    assert state.get("{x}.lamp") == 5
+
+
 # Commands -------------------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,23 @@ def test_words_that_come_out_go_in_unchanged(text: str) -> None:
     assert not any("0" <= char <= "9" for word in once for char in word)
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "zero"),
+        (13, "thirteen"),
+        (21, "twenty one"),
+        (40, "forty"),
+        (105, "one hundred five"),
+        (1_999, "one thousand nine hundred ninety nine"),
+        (2_000_000, "two million"),
+        (10**9, "one" + " zero" * 9),
+    ],
+)
+def test_whole_numbers(number: int, words: str) -> None:
+    assert cardinal(number) == words
+
+
 @given(st.integers(-LARGEST, LARGEST))
 def test_numbers_are_read_as_they_are_said(number: int) -> None:
     assert normalise(str(number)) == tuple(cardinal(number).split())

@@ -8,6 +8,8 @@ spellings of a few endings become American; whole numbers become words.
 import re
 import unicodedata
 
+from edgevoice.think.words import cardinal
+
 _CONTRACTIONS = (
     (r"\bwon't\b", "will not"),
     (r"\bcan't\b", "can not"),
@@ -33,13 +35,6 @@ _SPELLINGS = (
     (r"\bgrey\b", "gray"),
     (r"\b(cent|theat)re\b", r"\1er"),
 )
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-)
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_LARGE = ((1_000_000, "million"), (1000, "thousand"), (100, "hundred"))
-_LARGEST = 10**9
 
 
 def normalise(text: str) -> str:
@@ -52,23 +47,9 @@ def normalise(text: str) -> str:
         text = re.sub(pattern, written, text)
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = text.replace("%", " percent ").replace("&", " and ")
-    text = re.sub(r"\d+", lambda number: f" {in_words(int(number[0]))} ", text)
+    text = re.sub(r"\d+", lambda number: f" {cardinal(int(number[0]))} ", text)
     text = text.replace("'", "")
     text = re.sub(r"[^a-z]+", " ", text)
     for pattern, written in _SPELLINGS:
         text = re.sub(pattern, written, text)
     return text.strip()
-
-
-def in_words(number: int) -> str:
-    """A whole number below a thousand million as words; a larger one digit by digit."""
-    small = _SMALL.split()
-    if number >= _LARGEST:
-        return " ".join(small[int(digit)] for digit in str(number))
-    if number < len(small):
-        return small[number]
-    for size, name in _LARGE:
-        if number >= size:
-            rest = number % size
-            return f"{in_words(number // size)} {name}" + (f" {in_words(rest)}" if rest else "")
-    return _TENS[number // 10] + (f" {small[number % 10]}" if number % 10 else "")

@@ -10,22 +10,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
+from edgevoice.english import MONTHS, nth
 
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 
 UNITS = {
     "km/h": "kilometer per hour",
@@ -228,11 +215,6 @@ def _readable(text: str) -> str:
     return text if text.isascii() and text.isprintable() else "".join(map(keep, unicodedata.normalize("NFC", text)))
 
 
-def _ordinal(day: int) -> str:
-    ending = "th" if day % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-    return f"{day}{ending}"
-
-
 def _count(number: str, unit: str) -> str:
     """``5 kilometers per hour``, ``1 kilogram``."""
     if number.lstrip("-") == "1" or unit in UNCHANGED:
@@ -296,7 +278,7 @@ def _time(found: re.Match[str]) -> str:
 def _date(year: str, month: int, day: int, written: str) -> str:
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return written
-    return f"{MONTHS[month - 1]} {_ordinal(day)}" + (f", {year}" if year else "")
+    return f"{MONTHS[month - 1]} {nth(day)}" + (f", {year}" if year else "")
 
 
 def _slashed(found: re.Match[str]) -> str:

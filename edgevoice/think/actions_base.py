@@ -3,14 +3,16 @@
 import contextlib
 import fnmatch
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from edgevoice.errors import ActionError, GrammarError
 from edgevoice.events import SlotValue
+from edgevoice.think.placeholders import Braces, LoneBraceError, split
+from edgevoice.think.template import NAME
 
 KEPT_BYTES = 64 * 1024
 """So much of an action's output is kept: far more than can be said, far less than what hurts a small board."""
@@ -95,9 +97,6 @@ class Action(Protocol):
 
 # Templates ------------------------------------------------------------------------------------------------------
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
 
 @dataclass(frozen=True)
 class Template:
@@ -107,35 +106,40 @@ class Template:
     place: str
 
     def __post_init__(self) -> None:
-        for found in _PLACEHOLDER.finditer(self.source):
-            piece = found.group()
-            if piece in ("{{", "}}"):
-                continue
-            if found.group(1) is None:
+        for piece in self._pieces:
+            if isinstance(piece, Braces) and not NAME.fullmatch(piece.inner):
                 raise GrammarError(
-                    f"a lone '{piece}' at column {found.start() + 1} of '{self.source}'",
-                    place=self.place,
-                    remedy=f"write '{piece * 2}' for the brace itself",
-                )
-            if not _NAME.fullmatch(found.group(1)):
-                raise GrammarError(
-                    f"'{piece}' is no placeholder",
+                    f"'{{{piece.inner}}}' is no placeholder",
                     place=self.place,
                     remedy="write the name of a slot between the braces, or double the braces",
                 )
 
+    @cached_property
+    def _pieces(self) -> list[str | Braces]:
+        try:
+            return split(self.source)
+        except LoneBraceError as error:
+            raise GrammarError(
+                f"a lone '{error.brace}' at column {error.at + 1} of '{self.source}'",
+                place=self.place,
+                remedy=f"write '{error.brace * 2}' for the brace itself",
+            ) from None
+
     @property
     def placeholders(self) -> frozenset[str]:
-        return frozenset(name for name in _PLACEHOLDER.findall(self.source) if name)
+        return frozenset(piece.inner for piece in self._pieces if isinstance(piece, Braces))
 
     @property
     def begins_with_slot(self) -> bool:
-        return bool(re.match(r"\{[^{}]+\}", self.source))
+        return isinstance(next(iter(self._pieces), None), Braces)
 
     def value(self, slots: Mapping[str, SlotValue]) -> SlotValue:
         """The value of the slot when the template is one placeholder and nothing else, otherwise the text."""
-        whole = re.fullmatch(r"\{([^{}]+)\}", self.source)
-        return _slot(slots, whole.group(1), self.place) if whole else self.fill(slots)
+        match self._pieces:
+            case [Braces(name)]:
+                return _slot(slots, name, self.place)
+            case _:
+                return self.fill(slots)
 
     def fill(self, slots: Mapping[str, SlotValue]) -> str:
         """The text with the slots in their places.
@@ -143,12 +147,9 @@ class Template:
         Raises:
             ActionError: the sentence had no such slot.
         """
-
-        def replace(found: re.Match[str]) -> str:
-            name = found.group(1)
-            return str(_slot(slots, name, self.place)) if name else found.group()[0]
-
-        return _PLACEHOLDER.sub(replace, self.source)
+        return "".join(
+            piece if isinstance(piece, str) else str(_slot(slots, piece.inner, self.place)) for piece in self._pieces
+        )
 
 
 def _slot(slots: Mapping[str, SlotValue], name: str, place: str) -> SlotValue:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from edgevoice.english import MONTHS, WEEKDAYS, nth
 from edgevoice.errors import ActionError
 from edgevoice.events import SlotValue
 from edgevoice.think.actions_base import ActionContext, ActionResult, Template
@@ -33,7 +34,7 @@ class Date(_Builtin, frozen=True):
         weekday, month = WEEKDAYS[now.weekday()], MONTHS[now.month - 1]
         return ActionResult(
             {
-                "date": f"{weekday}, {month} {ordinal(now.day)}",
+                "date": f"{weekday}, {month} {nth(now.day)}",
                 "weekday": weekday,
                 "month": month,
                 "day": now.day,
@@ -166,32 +167,9 @@ class BuiltinAction:
 
 # How times and dates are written --------------------------------------------------------------------------------
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-"""Spelled out here: strftime's names follow the locale of the process, the reply's language does not."""
-
 
 def clock(now: datetime) -> str:
     """``7:05 pm``; ``7 pm`` on the hour."""
     hour = now.hour % 12 or 12
     half = "am" if now.hour < 12 else "pm"
     return f"{hour}:{now.minute:02} {half}" if now.minute else f"{hour} {half}"
-
-
-def ordinal(number: int) -> str:
-    """``22nd``."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgevoice.errors import GrammarError
+from edgevoice.think.placeholders import Braces, LoneBraceError, split
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _NAME = re.compile(r"[^\W\d][\w-]*(?:\.[\w-]+)?")
 RESULT = "result."
 """What a placeholder for a value of the action's result starts with."""
@@ -37,24 +37,19 @@ def parse(template: str) -> list[str | Placeholder]:
     Raises:
         ResponseError: with the offset of the place.
     """
-    pieces: list[str | Placeholder] = []
-    end = 0
-    for found in _TOKEN.finditer(template):
-        pieces.append(template[end : found.start()])
-        end = found.end()
-        if found[0] in ("{{", "}}"):
-            pieces.append(found[0][0])
-            continue
-        if found[1] is None:
-            raise ResponseError(f"a single '{found[0]}'", found.start(), f"write '{found[0] * 2}' for the character")
-        name, bar, default = found[1].partition("|")
-        if not _NAME.fullmatch(name.strip()):
-            raise ResponseError(
-                f"'{found[0]}' names no slot", found.start(), "write {slot}, {slot|default} or {result.key}"
-            )
-        pieces.append(Placeholder(name.strip(), default if bar else None, found.start()))
-    pieces.append(template[end:])
-    return [piece for piece in pieces if piece != ""]
+    try:
+        return [piece if isinstance(piece, str) else _placeholder(piece) for piece in split(template)]
+    except LoneBraceError as error:
+        cause, remedy = f"a single '{error.brace}'", f"write '{error.brace * 2}' for the character"
+        raise ResponseError(cause, error.at, remedy) from None
+
+
+def _placeholder(braces: Braces) -> Placeholder:
+    name, bar, default = braces.inner.partition("|")
+    if not _NAME.fullmatch(name.strip()):
+        remedy = "write {slot}, {slot|default} or {result.key}"
+        raise ResponseError(f"'{{{braces.inner}}}' names no slot", braces.at, remedy)
+    return Placeholder(name.strip(), default if bar else None, braces.at)
 
 
 class ResponseError(GrammarError):

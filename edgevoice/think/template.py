@@ -79,7 +79,8 @@ Node = Text | Sequence | Alternatives | Permutation | ListRef | RuleRef
 
 _SPECIAL = frozenset("()[]{}<>|;\\")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
-_NAME = re.compile(r"[^\W\d][\w.-]*")
+NAME = re.compile(r"[^\W\d][\w.-]*")
+"""Of a list, a slot or a rule."""
 
 
 def is_plain(text: str) -> bool:
@@ -220,7 +221,7 @@ class _Parser:
         if end < 0:
             self.fail(f"this '{opening}' is never closed", f"add a '{_CLOSING[opening]}'")
         name, colon, slot = (part.strip() for part in self.text[start + 1 : end].partition(":"))
-        if not _NAME.fullmatch(name) or (colon and not _NAME.fullmatch(slot)):
+        if not NAME.fullmatch(name) or (colon and not NAME.fullmatch(slot)):
             self.fail(
                 f"'{self.text[start : end + 1]}' does not name {what}",
                 "a name is made of letters, digits, '_', '-' and '.', and starts with a letter or '_'",
