@@ -45,7 +45,7 @@ class Partial(_Event, frozen=True):
 
     text: str
     stable: int
-    """So many leading characters will not change any more."""
+    """So many leading characters are kept by later partial texts; the final text may still correct them."""
 
 
 class SpeechEnded(_Event, frozen=True):

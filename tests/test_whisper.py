@@ -209,7 +209,7 @@ def test_partials_grow_and_keep_what_is_stable(engine: whisper.WhisperEngine, sa
     assert len(partials) >= 3
     stable = [partial.text[: partial.stable] for partial in partials]
     assert stable[-1]
-    for earlier, later in zip(stable, [*stable[1:], final.text], strict=True):
+    for earlier, later in pairwise(stable):
         assert later.startswith(earlier)
     assert final.stable == len(final.text)
     assert final.confidence is not None
@@ -245,6 +245,32 @@ def test_without_partials_nothing_is_decoded_before_the_end(
     session.feed(Audio(np.ones(100, np.int16)))
     session.finish()
     assert calls == [5 * RATE, 5 * RATE + 100]
+
+
+@pytest.mark.parametrize("seconds", [9, 40])
+def test_partials_do_not_change_the_final_text(
+    engine: whisper.WhisperEngine, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    def decode(samples: np.ndarray, forced: list[int] | tuple[()] = (), *, retry: bool = True) -> Decoded:
+        """Hears one word more with every second, and corrects the first one after the sixth."""
+        count = len(samples) // RATE
+        heard = [words[0] if count < 6 else words[1], *words[2 : 2 + count]]
+        return Decoded([*forced, *heard[len(forced) :]], -0.1, 0.0, False)
+
+    words = [at for at, text in enumerate(engine.tokens.texts) if text.startswith("Ġ") and text[1:].isalpha()][:40]
+    audio = Audio(np.ones(seconds * RATE, np.int16))
+    results = []
+    for options in (whisper.Options(), PLAIN):
+        fake = with_options(engine, options)
+        monkeypatch.setattr(fake, "decode", decode)
+        results.append(run(fake, audio, 4096))
+    (partials, final), (none, plain) = results
+    first = engine.tokens.text(words[:1]).strip()
+    assert partials
+    assert not none
+    assert any(partial.text[: partial.stable].startswith(first) for partial in partials)
+    assert final == plain
+    assert not final.text.startswith(first)
 
 
 def test_nothing_is_lost_of_long_audio(engine: whisper.WhisperEngine, say: Callable[[str], Audio]) -> None:

@@ -116,7 +116,7 @@ class Hypothesis:
     text: str
     """As the engine writes it, may be empty. Never None."""
     stable: int = 0
-    """So many leading characters of the text will not change any more."""
+    """So many leading characters are kept by later partial texts; the final text may still correct them."""
     confidence: float | None = None
     """0..1, or None when the engine has no such figure."""
 

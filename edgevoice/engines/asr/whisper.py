@@ -165,7 +165,7 @@ class WhisperSession:
     def _cut(self) -> None:
         samples = self._heard()
         end = quietest(samples, _CUT_AFTER, _WINDOW)
-        decoded = self._engine.decode(samples[:end], self._agreement.committed)
+        decoded = self._engine.decode(samples[:end])
         self._done = _join(self._done, self._engine.tokens.text(decoded.tokens))
         self._log_probabilities.append((decoded.log_probability, len(decoded.tokens)))
         self._pieces = [samples[end:]]
@@ -175,7 +175,8 @@ class WhisperSession:
 
     def pause(self) -> Hypothesis:
         if self._paused is None:
-            decoded = self._engine.decode(self._heard(), self._agreement.committed)
+            # Without what partial texts have committed: knowing all audio, the text may correct them.
+            decoded = self._engine.decode(self._heard())
             self._paused = self._hypothesis(decoded, final=True)
         return self._paused
 
