@@ -7,6 +7,7 @@ default. The file is ``--config``, else ``$EDGEVOICE_CONFIG``, else ``~/.config/
 
 import functools
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -24,6 +25,8 @@ from edgevoice.problems import Problems, Source, Value
 PREFIX = "EDGEVOICE_"
 RESERVED = frozenset({"EDGEVOICE_CONFIG", "EDGEVOICE_MODELS", "EDGEVOICE_DATA"})
 """Environment variables of ours that are no configuration keys."""
+COLUMNS = 100
+"""Width of the comments in a written file: what a terminal, an editor and a web page show without scrolling."""
 TASKS = ("wake", "vad", "asr", "tts")
 
 
@@ -168,7 +171,9 @@ def document(config: Config | None = None) -> str:
 
 def _document(options: msgspec.Struct, indent: str) -> Iterator[str]:
     for field in msgspec.structs.fields(options):
-        yield f"{indent}# {_description(field.type)}{_range(field.type)}"
+        comment = f"{indent}# "
+        meaning = _description(field.type) + _range(field.type)
+        yield from textwrap.wrap(meaning, COLUMNS, initial_indent=comment, subsequent_indent=comment)
         value = msgspec.json.encode(getattr(options, field.name)).decode()  # JSON is YAML, too
         yield f"{indent}{field.name}: {value}"
 
@@ -183,15 +188,26 @@ def _description(type_: Any) -> str:
 
 
 def _range(type_: Any) -> str:
+    """The values it takes, in brackets; empty when the type says all."""
+    found = list(_ranges(type_))
+    return f" [{', '.join(found)}]" if found else ""
+
+
+def _ranges(type_: Any) -> Iterator[str]:
     for meta in _metas(type_):
-        low = meta.ge if meta.ge is not None else meta.gt
-        high = meta.le if meta.le is not None else meta.lt
-        if low is not None and high is not None:
-            return f" [{low} .. {high}]"
-    inner = get_args(type_)[0] if hasattr(type_, "__metadata__") else type_
-    if get_origin(inner) is Literal:
-        return f" [{', '.join(map(str, get_args(inner)))}]"
-    return ""
+        if meta.ge is not None and meta.le is not None:
+            yield f"{meta.ge} .. {meta.le}"
+        elif meta.ge is not None:
+            yield f"at least {meta.ge}"
+        elif meta.gt is not None and meta.lt is not None:
+            yield f"between {meta.gt} and {meta.lt}"
+    if get_origin(type_) is Literal:
+        yield from map(str, get_args(type_))
+    elif hasattr(type_, "__metadata__"):
+        yield from _ranges(get_args(type_)[0])
+    else:
+        for inner in get_args(type_):
+            yield from _ranges(inner)
 
 
 def _nested(keys: Sequence[str], text: str, origin: str) -> Value:

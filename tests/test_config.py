@@ -62,6 +62,7 @@ def test_values_reach_their_place(tmp_path: Path) -> None:
         ("assistant: {earcons: on}", "'on' is written); write true or false"),
         ("intents: {packs: [a, 5]}", "edgevoice.yaml:1: intents.packs[1]: expected `str`, got `int`"),
         ("detection: {thresholds: {alexa: 2}}", "detection.thresholds"),
+        ("detection: {patience: 0}", "edgevoice.yaml:1: detection.patience: expected `int` >= 1"),
         ("endpoint: {}\nendpoint: {}", "edgevoice.yaml:2: endpoint: the key stands twice, first at edgevoice.yaml:1"),
         ("endpoint: {threshold: 0.3, release: 0.4}", "endpoint.release: 0.4 is above endpoint.threshold (0.3)"),
     ],
@@ -102,6 +103,19 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_the_documented_file_is_valid_and_holds_the_defaults(tmp_path: Path) -> None:
     defaults = from_text(tmp_path, "")
     assert from_text(tmp_path, document()) == defaults
+
+
+def test_the_documented_file_tells_the_range_of_every_value() -> None:
+    text = document().replace("\n    # ", " ").replace("\n  # ", " ")  # comments go over several lines
+    for line in (
+        "half as loud. [0 .. 100]",
+        "the mean of all. [0 .. 63, mix]",
+        "the device's own. [4000 .. 192000]",
+        "a frame is speech. [between 0.0 and 1.0]",
+        "what the model's author recommends. [1 .. 1000]",
+        "gives the same audio. [at least 0]",
+    ):
+        assert line in text
 
 
 def test_packs_are_found_beside_the_file(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = msgspec.field(default_factory=dict)
     patience: Annotated[
-        int | None,
+        Annotated[int, msgspec.Meta(ge=1, le=1000)] | None,
         msgspec.Meta(description="So many consecutive scores are averaged; null: what the model's author recommends."),
     ] = None
     refractory: Annotated[
