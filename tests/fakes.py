@@ -62,7 +62,6 @@ class RecordingSink:
     """Keeps what was played."""
 
     lossless = True
-    first_audio_at: float | None = None
 
     def __init__(self) -> None:
         self.played: list[Audio] = []

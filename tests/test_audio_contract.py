@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -151,18 +150,12 @@ def sink_opener(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], 
     return lambda: open_speaker(OutputOptions())
 
 
-def test_any_rate_is_taken_and_the_first_audio_told(sink_opener: Callable[[], AudioSink]) -> None:
+def test_any_rate_is_taken(sink_opener: Callable[[], AudioSink]) -> None:
     async def main() -> None:
         sink = sink_opener()
-        assert sink.first_audio_at is None
-        before = time.monotonic()
         for rate in (8_000, 22_050, 24_000, 48_000):
             await sink.play(tone(rate, 0.2))
-        first = sink.first_audio_at
-        assert first is not None  # more was played than may be queued
-        assert before <= first <= time.monotonic()
         await sink.drain()
-        assert sink.first_audio_at is None
         await sink.close()
 
     asyncio.run(main())

@@ -182,15 +182,7 @@ class Microphone:
             return
         if self._failure is None:
             self._fail("it was closed while it was being read")
-        stream = self._stream
-
-        def end() -> None:
-            with portaudio.quiet():
-                stream.close()
-            portaudio.terminate(library)
-
-        with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
-            await portaudio.in_thread(end)
+        await portaudio.close(library, self._stream)
 
 
 def open_microphone(options: InputOptions) -> Microphone:

@@ -76,6 +76,18 @@ def terminate(library: Any) -> None:
         library.terminate()
 
 
+async def close(library: Any, stream: Any) -> None:
+    """Close a stream and end the library it is of."""
+
+    def end() -> None:
+        with quiet():
+            stream.close()
+        terminate(library)
+
+    with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
+        await in_thread(end)
+
+
 def open_stream(
     library: Any,
     *,

@@ -52,11 +52,6 @@ class AudioSink(Protocol):
     def lossless(self) -> bool:
         """True: a file, which takes audio as fast as it comes."""
 
-    @property
-    def first_audio_at(self) -> float | None:
-        """``time.monotonic()`` of when the first sample since the last ``drain`` or ``flush`` was handed to the device;
-        None before."""
-
     async def play(self, audio: Audio) -> None:
         """Queue audio of any rate; pieces of one rate follow each other without a seam. Returns when it is queued, and
         waits while more than about 0.3 s is. A ``flush`` meanwhile drops what is left of it.

@@ -51,7 +51,6 @@ class Speaker:
         self._idle = 0
         self._calls = 0
         self._heard_at = 0.0
-        self._first: float | None = None
         self._generation = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._progress = asyncio.Event()
@@ -79,10 +78,6 @@ class Speaker:
             raise
         self._frame_bytes = 2 * self._channels
 
-    @property
-    def first_audio_at(self) -> float | None:
-        return self._first
-
     def _callback(self, _data: None, frames: int, clock: dict[str, float], _status: int) -> tuple[bytes, int]:
         size = frames * self._frame_bytes
         with self._lock:
@@ -93,8 +88,6 @@ class Speaker:
             if data:
                 self._idle = 0
                 now = time.monotonic()
-                if self._first is None:
-                    self._first = now
                 ahead = max(clock["output_buffer_dac_time"] - clock["current_time"], 0.0)
                 # The device fills its own buffer in a burst at first; it is heard at the pace of the clock.
                 self._heard_at = max(now + ahead, self._heard_at) + len(data) / self._frame_bytes / self.rate
@@ -194,13 +187,11 @@ class Speaker:
         if generation == self._generation:
             # The device still has to play what it was handed.
             await asyncio.sleep(max(self._heard_at - time.monotonic(), 0))
-        self._first = None
 
     def flush(self) -> None:
         with self._lock:
             self._generation += 1
             self._queue.clear()
-            self._first = None
             self._wanted = None
         self._converter = None
         self._progress.set()
@@ -210,15 +201,7 @@ class Speaker:
         if library is None:
             return
         self.flush()
-        stream = self._stream
-
-        def end() -> None:
-            with portaudio.quiet():
-                stream.close()
-            portaudio.terminate(library)
-
-        with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
-            await portaudio.in_thread(end)
+        await portaudio.close(library, self._stream)
 
 
 def open_speaker(options: OutputOptions) -> Speaker:

@@ -176,7 +176,6 @@ class WavSink:
         self._rate = rate
         self._converter: Converter | None = None
         self._size = 0
-        self._first: float | None = None
         if path.exists() and not path.is_file():  # a device would be replaced by a file
             kind = "a directory" if path.is_dir() else "no regular file"
             raise OutputError(f"it is {kind}", place=str(path), remedy="name a file")
@@ -187,10 +186,6 @@ class WavSink:
         self._partial = Path(partial)
         self._raw = os.fdopen(descriptor, "wb")
         self._raw.write(_header(0, RATE))
-
-    @property
-    def first_audio_at(self) -> float | None:
-        return self._first
 
     async def play(self, audio: Audio) -> None:
         if self._raw.closed:
@@ -206,12 +201,10 @@ class WavSink:
 
     async def drain(self) -> None:
         self._finish_converter()
-        self._first = None
 
     def flush(self) -> None:
         """What was written stays; a file has nothing queued but the resampler's few milliseconds."""
         self._converter = None
-        self._first = None
 
     async def close(self) -> None:
         if self._raw.closed:
@@ -245,8 +238,6 @@ class WavSink:
         except OSError as error:
             raise self._failed(error) from error
         self._size += len(data)
-        if self._first is None:
-            self._first = time.monotonic()
 
     def _finish_converter(self) -> None:
         if self._converter is not None and not self._raw.closed:
