@@ -32,15 +32,16 @@ def run(code: str, *signals: tuple[int, str], deadline: float = 30.0) -> tuple[i
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         said = process.stdout.readline()
         for number, answer in signals:
             process.send_signal(number)
             if answer:
                 said += process.stdout.readline()
                 assert said.endswith(f"{answer}\n")
-        rest, complaints = process.communicate(timeout=60)
-        return process.returncode, said + rest, complaints
+        said += process.stdout.read()
+        complaints = process.stderr.read()
+        return process.wait(60), said, complaints
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
