@@ -28,6 +28,7 @@ class Wake(_Event, frozen=True):
     """A turn begins."""
 
     by: Literal["word", "push"]
+    """The wake word, or the talk key (Enter, SIGUSR1)."""
     model: str
     """Name of the wake word, empty after a push."""
     phrase: str
@@ -44,6 +45,7 @@ class Partial(_Event, frozen=True):
     """What was understood so far."""
 
     text: str
+    """As the recogniser writes it, from the beginning of the utterance."""
     stable: int
     """So many leading characters are kept by later partial texts; the final text may still correct them."""
 
@@ -52,34 +54,49 @@ class SpeechEnded(_Event, frozen=True):
     """The end of speech is certain; the last speech was heard at ``end``."""
 
     end: int
+    """Position of the end of the last speech."""
     reason: Literal["silence", "no_speech", "too_long", "end_of_audio"]
+    """Silence after speech, no speech at all, the longest utterance reached, or the recording is over."""
 
 
 class Transcript(_Event, frozen=True):
     """The final text of what the user said; empty when nothing was."""
 
     text: str
+    """Without the wake phrase where that was heard too."""
     confidence: float | None
+    """0..1, or null when the engine has no such figure."""
 
 
 class IntentMatched(_Event, frozen=True):
+    """It is known what the user wants."""
+
     intent: str
+    """Its name in the pack."""
     slots: dict[str, SlotValue]
+    """Slot -> value."""
     text: str
     """The words that were matched."""
 
 
 class NotUnderstood(_Event, frozen=True):
+    """No intent fits."""
+
     text: str
+    """What was said, as words."""
     why: str
+    """In words, what kept the nearest sentence from matching."""
     closest: str | None
     """The nearest sentence of the grammar, if any is near."""
 
 
 class ActionDone(_Event, frozen=True):
+    """The intent's action has ended."""
+
     action: str
     """What was done, for example ``builtin time`` or ``command /usr/bin/gpio``."""
     ok: bool
+    """False: it failed; a fault follows."""
     detail: str
     """The result's values, or why it failed."""
 
@@ -88,6 +105,7 @@ class Reply(_Event, frozen=True):
     """What the assistant answers."""
 
     text: str
+    """Before numbers and units are turned into words."""
 
 
 class Speaking(_Event, frozen=True):
@@ -95,7 +113,10 @@ class Speaking(_Event, frozen=True):
 
 
 class TurnEnded(_Event, frozen=True):
+    """The turn is over."""
+
     outcome: Literal["answered", "silent", "not_understood", "no_speech", "interrupted", "failed"]
+    """How it ended."""
 
 
 class Overrun(_Event, frozen=True):
@@ -104,12 +125,14 @@ class Overrun(_Event, frozen=True):
     lost: int
     """Samples."""
     where: str
+    """In capture (the device or the event loop), or on the way to the wake word's detection."""
 
 
 class Deaf(_Event, frozen=True):
     """No audio comes in."""
 
     why: str
+    """The device's error."""
 
 
 class Fault(_Event, frozen=True):
@@ -118,6 +141,7 @@ class Fault(_Event, frozen=True):
     error: str
     """The error's class, for example ``ActionError``."""
     message: str
+    """Place, cause and remedy."""
 
 
 Event = (
