@@ -1,7 +1,7 @@
 """Whisper (Radford et al., 2022) in ONNX Runtime. It streams by decoding again while somebody speaks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,7 +13,6 @@ from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_stream import Agreement, Schedule, quietest
 from edgevoice.engines.protocols import AsrHint, Hypothesis, ModelPaths
-from edgevoice.errors import AudioFormatError
 
 _WINDOW = 28 * RATE
 """Longer audio is cut. Below the 30 s that Whisper can see, so that some silence always follows."""
@@ -214,20 +213,3 @@ def load(options: Options, store: ModelPaths) -> WhisperEngine:
     folder = store.path(options.model)
     tokens = whisper_tokens.load(folder / "tokens.json")
     return WhisperEngine(options, WhisperNet(folder, options.threads), tokens)
-
-
-def transcribe(engine: WhisperEngine, audio: Audio) -> Iterator[tuple[int, int, str]]:
-    """The text of audio of any length, piece by piece: first and last capture index, and the text (may be empty).
-
-    Raises:
-        AudioFormatError: the audio is not of 16 kHz.
-    """
-    if audio.rate != RATE:
-        raise AudioFormatError(f"Whisper hears {RATE} Hz, not {audio.rate}", remedy="resample the audio first")
-    start = 0
-    while start < len(audio):
-        piece = audio.samples[start : start + _WINDOW].astype(np.float32) / np.float32(32768.0)
-        end = start + (quietest(piece, _CUT_AFTER, _WINDOW) if len(audio) - start > _WINDOW else len(piece))
-        decoded = engine.decode(piece[: end - start])
-        yield audio.start + start, audio.start + end, engine.tokens.text(decoded.tokens).strip()
-        start = end
