@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, perform
+from speech import korean
 
 from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.audio.wavefile import open_file
 from edgevoice.engines import registry
 from edgevoice.errors import ConfigError, EngineMissingError, ModelError, TextError
 from edgevoice.modelstore import ModelStore
@@ -60,29 +60,13 @@ def spoken(load: Callable[[str, str], Any], tmp_path_factory: pytest.TempPathFac
         if engine == "fake":
             return perform("..WWWW..ooookkkk......")
         if engine == "vosk":
-            return korean("아버지", tmp_path_factory.mktemp("korean") / "speech.wav")
+            return korean(tmp_path_factory.mktemp("korean") / "speech.wav")
         voice = load("tts", "hibari")
         samples = np.concatenate([audio.samples for audio in voice.synthesize("Alexa, turn on the kitchen light.")])
         quiet = np.zeros(RATE // 2, np.int16)
         return Audio(np.concatenate([quiet, resample(samples, voice.rate, RATE), quiet]))
 
     return say
-
-
-def korean(text: str, path: Path) -> Audio:
-    import asyncio
-
-    from edgevoice.audio.pcm import concatenate
-
-    subprocess.run(["espeak-ng", "-v", "ko", "-s", "130", "-w", str(path), text], check=True)
-
-    async def read() -> Audio:
-        source = open_file(path)
-        pieces = [block async for block in source.blocks()]
-        await source.close()
-        return concatenate(pieces)
-
-    return asyncio.run(read())
 
 
 def engines(task: str) -> list[str]:

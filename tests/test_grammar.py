@@ -465,6 +465,7 @@ _CHAINED = "expansion_rules:\n" + "".join(f"  r{n}: <r{n + 1}>\n" for n in range
         ("intents:\n  A:\n    action: {builtin: x}\n", "pack.yaml:2:3: the intent 'A' has no sentences"),
         ("intents:\n  A:\n    data: [{sentences: [[x]]}]\n", "a sentence must be a text"),
         (sentence("go", "    action: time\n"), "an action must be a mapping"),
+        (sentence("go", "    action: {http: {url: a, url: b}}\n"), ":6:29: 'url' stands twice; the first is in line 6"),
         (
             sentence("go {a}", "    response: To {b}.\nlists: {a: [x]}\n"),
             ":6:18: the intent has no slot 'b'; there are",

@@ -1,21 +1,16 @@
-import asyncio
 import logging
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from speech import KOREAN, korean
 
-from edgevoice.audio.pcm import RATE, Audio, concatenate
-from edgevoice.audio.wavefile import open_file
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines.asr import vosk
 from edgevoice.engines.protocols import AsrHint
 from edgevoice.errors import ModelError
 from edgevoice.modelstore import ModelStore
-
-GREETING = "아버지"  # "father": what the recogniser understands of the synthetic voice without doubt
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +28,7 @@ def engine(store: ModelStore) -> Any:
 
 @pytest.fixture(scope="module")
 def greeting(tmp_path_factory: pytest.TempPathFactory) -> Audio:
-    if shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng speaks the Korean of this test and is not installed")
-    path = tmp_path_factory.mktemp("korean") / "greeting.wav"
-    subprocess.run(["espeak-ng", "-v", "ko", "-s", "130", "-w", str(path), GREETING], check=True)
-
-    async def read() -> Audio:
-        source = open_file(path)
-        pieces = [block async for block in source.blocks()]
-        await source.close()
-        return concatenate(pieces)
-
-    return asyncio.run(read())
+    return korean(tmp_path_factory.mktemp("korean") / "greeting.wav")
 
 
 def run(engine: vosk.VoskEngine, audio: Audio, hint: AsrHint | None = None) -> tuple[list[str], str, float | None]:
@@ -63,7 +47,7 @@ def run(engine: vosk.VoskEngine, audio: Audio, hint: AsrHint | None = None) -> t
 
 def test_streams_partial_texts(engine: vosk.VoskEngine, greeting: Audio) -> None:
     partials, text, confidence = run(engine, greeting)
-    assert GREETING in text
+    assert KOREAN in text
     assert partials
     assert partials[-1] in text
     assert confidence is not None
@@ -77,20 +61,20 @@ def test_partials_can_be_switched_off(store: ModelStore, engine: vosk.VoskEngine
 
 def test_phrases_bind_the_recogniser(engine: vosk.VoskEngine, greeting: Audio) -> None:
     other = "어머니"
-    assert run(engine, greeting, AsrHint((GREETING, other)))[1] == GREETING
-    assert GREETING not in run(engine, greeting, AsrHint((other,)))[1]
+    assert run(engine, greeting, AsrHint((KOREAN, other)))[1] == KOREAN
+    assert KOREAN not in run(engine, greeting, AsrHint((other,)))[1]
     unbound = vosk.VoskEngine(engine._package, engine._model, vosk.Options(model="vosk-ko", use_phrases=False))
-    assert GREETING in run(unbound, greeting, AsrHint((other,)))[1]
+    assert KOREAN in run(unbound, greeting, AsrHint((other,)))[1]
 
 
 def test_phrases_with_unknown_words_are_named(
     engine: vosk.VoskEngine, greeting: Audio, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert run(engine, greeting, AsrHint((GREETING, "kitchen 아버지")))[1] == GREETING
+        assert run(engine, greeting, AsrHint((KOREAN, "kitchen 아버지")))[1] == KOREAN
     assert "the words 'kitchen'; 1 of 2 phrases" in caplog.text
     # None is left: anything may be said, rather than nothing.
-    assert GREETING in run(engine, greeting, AsrHint(("kitchen",)))[1]
+    assert KOREAN in run(engine, greeting, AsrHint(("kitchen",)))[1]
 
 
 def test_silence_and_no_audio_give_no_text(engine: vosk.VoskEngine) -> None:
