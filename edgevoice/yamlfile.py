@@ -97,8 +97,9 @@ def _check_events(source: Source, error: type[EdgeVoiceError]) -> None:
             if depth > MAX_DEPTH:
                 raise _error(source, event.start_mark, f"nested deeper than {MAX_DEPTH}", "", error)
         if isinstance(event, yaml.CollectionStartEvent | yaml.ScalarEvent) and event.tag is not None:
-            cause = f"the tag {event.tag} is not understood here"
-            raise _error(source, event.start_mark, cause, "leave it out; a text can stand in quotes", error)
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            remedy = "leave it out; what is in quotes is a text"
+            raise _error(source, event.start_mark, f"the tag {tag} is not understood here", remedy, error)
 
 
 def _check_size(root: yaml.Node, source: Source, error: type[EdgeVoiceError]) -> None:

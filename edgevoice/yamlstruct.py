@@ -59,6 +59,12 @@ def convert(value: Value, type_: Any, key: str, problems: Problems) -> Any:
     try:
         return msgspec.convert(yamlfile.plain(value, problems), type_, strict=True)
     except msgspec.ValidationError as error:
+        before = len(problems.found)
+        if get_origin(inner) is dict and yamlfile.is_mapping(value):  # the error does not say which entry it is
+            for name, (_, child) in entries(value, key, problems).items():
+                convert(child, get_args(inner)[1], join(key, name), problems)
+        if len(problems.found) > before:
+            return None
         cause, _, path = str(error).partition(" - at `")
         at, where = _descend(value, path.rstrip("`"))
         problems.add(at, _friendly(cause, at), key=key + where)

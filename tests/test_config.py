@@ -62,6 +62,11 @@ def test_values_reach_their_place(tmp_path: Path) -> None:
         ("assistant: {earcons: on}", "'on' is written); write true or false"),
         ("intents: {packs: [a, 5]}", "edgevoice.yaml:1: intents.packs[1]: expected `str`, got `int`"),
         ("detection: {thresholds: {alexa: 2}}", "detection.thresholds"),
+        (
+            "detection: {thresholds: {a: 1, alexa: 2}}",
+            "edgevoice.yaml:1: detection.thresholds.alexa: expected `float` <= 1.0 ('2' is written)",
+        ),
+        ("detection: {thresholds: [2]}", "edgevoice.yaml:1: detection.thresholds: expected `object`, got `array`"),
         ("detection: {patience: 0}", "edgevoice.yaml:1: detection.patience: expected `int` >= 1"),
         ("endpoint: {}\nendpoint: {}", "edgevoice.yaml:2: endpoint: the key stands twice, first at edgevoice.yaml:1"),
         ("endpoint: {threshold: 0.3, release: 0.4}", "endpoint.release: 0.4 is above endpoint.threshold (0.3)"),
