@@ -9,7 +9,6 @@ from edgevoice.engines.protocols import TtsEngine
 SPOKEN = ("Hey Jarvis, turn on the kitchen light.", "Hey Jarvis. Is the kitchen light on?")
 """Once in one breath, once with a pause. The wake word is one that the default voice pronounces as its model was
 trained; it says the other default word, "Okay Nabu", with another vowel."""
-WAKE_WORD = "hey_jarvis"
 LEAD, TAIL = 1.0, 5.0
 """Seconds of quiet before and after a command; the tail is long enough for its reply."""
 NOISE = 3.0
