@@ -1,5 +1,7 @@
 import base64
+import dataclasses
 import json
+import math
 import os
 import pickle
 from pathlib import Path
@@ -9,6 +11,7 @@ import checkpoints
 import numpy as np
 import pytest
 from checkpoints import DIMS
+from numpy.typing import NDArray
 
 from edgevoice.__main__ import main
 from edgevoice.engines.asr import whisper_tokens
@@ -98,6 +101,48 @@ def test_beams_and_a_shared_prefix_change_nothing(sources: dict[str, Path], tmp_
     feed |= {"tokens": value(np.array([texts[1][2:], texts[0][2:]])), "parents": value(np.array([1, 0]))}
     together = net._decoder.run_with_ort_values(["logits"], feed)[0].numpy()
     np.testing.assert_allclose(together[::-1], alone, atol=1e-4)
+
+
+def _encoder_in_numpy(arrays: dict[str, NDArray[np.float32]], heads: int, mel: NDArray[np.float32]) -> Any:
+    """Keys of the first decoder layer's cross attention, [heads, 64, frames / 2], as Whisper's paper defines them."""
+
+    def linear(name: str, x: Any) -> Any:
+        return x @ arrays[f"{name}.weight"].T + arrays.get(f"{name}.bias", 0)
+
+    def norm(name: str, x: Any) -> Any:
+        spread = np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+        return (x - x.mean(axis=-1, keepdims=True)) / spread * arrays[f"{name}.weight"] + arrays[f"{name}.bias"]
+
+    def gelu(x: Any) -> Any:
+        return x * (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2
+
+    def split(x: Any) -> Any:
+        return x.reshape(len(x), heads, 64).transpose(1, 0, 2)
+
+    x = mel.T
+    for conv, stride in (("encoder.conv1", 1), ("encoder.conv2", 2)):
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((1, 1), (0, 0))), 3, axis=0)[::stride]
+        x = gelu(np.einsum("tik,oik->to", windows, arrays[f"{conv}.weight"]) + arrays[f"{conv}.bias"])
+    x = x + arrays["encoder.positional_embedding"][: len(x)]
+    block = "encoder.blocks.0"
+    hidden = norm(f"{block}.attn_ln", x)
+    query, key, value = (split(linear(f"{block}.attn.{part}", hidden)) for part in ("query", "key", "value"))
+    shares = np.exp(query @ key.transpose(0, 2, 1) / 8)
+    heard = (shares / shares.sum(axis=-1, keepdims=True)) @ value
+    x = x + linear(f"{block}.attn.out", heard.transpose(1, 0, 2).reshape(x.shape))
+    x = x + linear(f"{block}.mlp.2", gelu(linear(f"{block}.mlp.0", norm(f"{block}.mlp_ln", x))))
+    return split(linear("decoder.blocks.0.cross_attn.key", norm("encoder.ln_post", x))).transpose(0, 2, 1)
+
+
+def test_the_encoder_computes_what_the_paper_says(tmp_path: Path) -> None:
+    arrays = checkpoints.weights(dataclasses.replace(DIMS, width=128, heads=2))
+    checkpoints.write_safetensors(tmp_path / "model.safetensors", checkpoints.hugging_face(arrays))
+    checkpoints.write_vocabulary(tmp_path / "vocabulary.txt")
+    build_whisper(tmp_path, tmp_path / "built", precision="float32")
+    mel = np.random.default_rng(1).standard_normal((80, 120)).astype(np.float32)
+    exact = _encoder_in_numpy({name: array.astype(np.float32) for name, array in arrays.items()}, 2, mel)
+    got = WhisperNet(tmp_path / "built", 1).encode(mel)["cross_key_0"].numpy()
+    np.testing.assert_allclose(got, exact, atol=1e-3)
 
 
 def test_int8_stays_near_float(sources: dict[str, Path], built: Path, tmp_path: Path) -> None:

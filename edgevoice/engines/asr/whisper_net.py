@@ -37,8 +37,8 @@ class WhisperNet:
             heads, width = int(dims["heads"]), int(dims["width"])
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
-        self._encoder = onnx.session(folder / "encoder.onnx", threads=threads)
-        self._decoder = onnx.session(folder / "decoder.onnx", threads=threads)
+        self._encoder = onnx.session(folder / "encoder.onnx", threads=threads, varying=True)
+        self._decoder = onnx.session(folder / "decoder.onnx", threads=threads, varying=True)
         self._value = require("onnxruntime").OrtValue.ortvalue_from_numpy
         self._cross_names = [output.name for output in self._encoder.get_outputs()]
         self._decoder_outputs = [output.name for output in self._decoder.get_outputs()]
