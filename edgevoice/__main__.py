@@ -3,11 +3,11 @@
 import argparse
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 
 from edgevoice import __version__
+from edgevoice.cli import streams
 from edgevoice.errors import EdgeVoiceError
 
 COMMANDS = ("run", "say", "transcribe", "intent", "devices", "doctor", "models", "config")
@@ -31,10 +31,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
+    streams.prepare()
     logging.basicConfig(level=logging.WARNING, format="edgevoice: %(levelname)s: %(message)s")
     try:
         args = parser().parse_args(argv)
-        code: int = args.run(args)
+        with streams.terminable():
+            code: int = args.run(args)
         sys.stdout.flush()
         return code
     except EdgeVoiceError as error:
@@ -44,8 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone, as with "| head": no mistake, and nothing left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        streams.settle()
 
 
 if __name__ == "__main__":

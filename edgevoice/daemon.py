@@ -50,6 +50,7 @@ async def until_stopped(
 @contextmanager
 def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], push: Callable[[], None]) -> Iterator[None]:
     handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: push}
+    before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
     try:
@@ -57,6 +58,7 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], push: Ca
     finally:
         for number in handlers:
             loop.remove_signal_handler(number)
+            signal.signal(number, before[number])
 
 
 @contextmanager

@@ -174,7 +174,8 @@ def explain_absence(*, record: bool, proc: Path = Path("/proc/asound"), dev: Pat
             "there is none in this machine",
             place=place,
             remedy="plug in a USB sound card, enable the one it has (raspi-config, /boot/firmware/config.txt), "
-            "or start PulseAudio or PipeWire; a recording can be used instead",
+            "or start PulseAudio or PipeWire; "
+            + ("a recording can be used instead" if record else "a file can be written instead, with --output"),
         )
     if not any(os.access(node, os.R_OK | os.W_OK) for node in nodes):
         return DeviceError(

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import struct
 import tempfile
 import time
@@ -19,12 +20,19 @@ from edgevoice.audio.pcm import RATE, Audio, Float32, Reblock, concatenate
 from edgevoice.audio.source import BLOCK
 from edgevoice.engines.registry import require
 from edgevoice.errors import AudioFormatError, OutputError
+from edgevoice.noise import without_noise
 
 log = logging.getLogger(__name__)
 
 READ_SECONDS = 0.5
 """How much of a file is read at a time: long enough that reading costs little, short enough to need no memory and to
 hold up the event loop for less than a millisecond."""
+
+RATES = range(1_000, 384_001)
+"""Samples per second that a recording can have: below, nothing of speech is left; above, there is no hardware."""
+
+_NOISE = re.compile(rb"\[src/libmpg123/|\s*$")
+"""libmpg123 complains about the frames at the beginning of an MP3 and reads on."""
 
 UNKNOWN_SIZES = (range(1), range(0x7FFF_0000, 0x8000_0000), range(0xFFFF_0000, 0x1_0000_0000))
 """A data chunk of 0 or nearly 2 or 4 GiB: the program that wrote it wrote to a pipe and did not know the length."""
@@ -37,7 +45,7 @@ class FileSource:
     goes, and a warning names what is missing.
 
     Raises:
-        AudioFormatError: there is no such file, or it is empty, or no audio; or it has no such channel.
+        AudioFormatError: there is no such file, or it is empty, or no audio; or it has no such channel or rate.
     """
 
     lossless: ClassVar[bool] = True
@@ -50,6 +58,14 @@ class FileSource:
         if not self._file.frames:
             self._file.close()
             raise AudioFormatError("it holds no audio", place=str(path), remedy="record it again")
+        rate: int = self._file.samplerate
+        if rate not in RATES:
+            self._file.close()
+            raise AudioFormatError(
+                f"its header says {rate} samples per second, which no recording has",
+                place=str(path),
+                remedy="record or convert it again; the header may be damaged",
+            )
         self._channels: int = self._file.channels
         if isinstance(channel, int) and channel >= self._channels:
             self._file.close()
@@ -58,7 +74,7 @@ class FileSource:
                 place=str(path),
                 remedy="choose one of them, or 'mix'",
             )
-        self._converter = Converter(self._file.samplerate, self._channels, channel)
+        self._converter = Converter(rate, self._channels, channel)
 
     async def blocks(self) -> AsyncGenerator[Audio, None]:
         reblock = Reblock(BLOCK)
@@ -89,7 +105,8 @@ class FileSource:
         rate: int = self._file.samplerate
         try:
             at: int = self._file.tell()
-            frames: Float32 = self._file.read(int(READ_SECONDS * rate), dtype="float32", always_2d=True)
+            with without_noise(_NOISE) if self._file.format == "MP3" else contextlib.nullcontext():
+                frames: Float32 = self._file.read(int(READ_SECONDS * rate), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise AudioFormatError(
                 f"it is damaged: {error.error_string}", place=f"{self._path} near {at / rate:.1f} s"

@@ -1,6 +1,7 @@
 """``edgevoice config``: make, check and show the configuration."""
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -40,10 +41,14 @@ def _init(path: Path | None, *, force: bool) -> int:
         raise ConfigError(
             "it is there already", place=str(path), remedy="overwrite it with --force, or name another file"
         )
+    there = path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(document(), "utf-8")
     except OSError as error:
+        if not there:  # half a configuration would be taken for a whole one
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
         raise OutputError(f"it cannot be written: {error.strerror}", place=str(path)) from error
     print(path)
     return 0

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from edgevoice.cli.common import add_config_arguments, load_config
+
 HELP = "show which intent a sentence has, and why, or what came closest"
 
 
@@ -15,11 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="PATH",
-        help="a directory or file of intents, laid over the default pack; may be given several times",
+        help="a directory or file of intents, laid over those of the configuration; may be given several times",
     )
-    parser.add_argument("--language", default="en", help="language of the default pack (default: %(default)s)")
     parser.add_argument("--no-default", action="store_true", help="leave the default pack out")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_config_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
 
     from edgevoice.think.grammar import Grammar, Match, default_pack
 
-    packs = [*([] if args.no_default else [default_pack(args.language)]), *args.pack]
-    found = Grammar.load(packs).match(" ".join(args.text))
+    configured = [pack for pack in load_config(args).packs() if not (args.no_default and pack == default_pack())]
+    found = Grammar.load([*configured, *args.pack]).match(" ".join(args.text))
     if args.json:
         content = {"matched": isinstance(found, Match), **msgspec.to_builtins(found)}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")

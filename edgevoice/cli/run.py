@@ -1,7 +1,8 @@
 """``edgevoice run``: the assistant, live or on a recording."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,13 +56,11 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
         print(f"edgevoice: {what}", file=sys.stderr, flush=True)
 
     live = args.input is None and not args.demo and has_sound_card(input=True)
-    async with load_parts(config, ModelStore(), lambda name: tell(f"loading {name}")) as parts:
+    async with (
+        _sink(args, config, live=live) as sink,  # first: what cannot be written is known before anything is loaded
+        load_parts(config, ModelStore(), lambda name: tell(f"loading {name}")) as parts,
+    ):
         source = await _source(args, config, parts, live=live, tell=tell)
-        try:
-            sink = _sink(args, config, live=live)
-        except BaseException:
-            await source.close()
-            raise
         phrases = " or ".join(f'"{model.phrase}"' for model in parts.wake[1].models)
         emit = JsonLines(sys.stdout) if args.json else Console(sys.stdout, phrases)
         assistant = Assistant(config, parts, source, sink, emit)
@@ -72,8 +71,7 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
         finally:
             sink.flush()
             await source.close()
-            await sink.close()
-    if not live:
+    if not live or args.output is not None:
         tell(f"the replies are in {args.output or REPLY}")
     return 0
 
@@ -98,17 +96,31 @@ async def _source(
         worker, engine = parts.engines.tts
         why = "as asked" if args.demo else "there is no microphone"
         tell(f"{why}, the voice itself says: {' '.join(SPOKEN)} (in {COMMAND})")
+        spoken = await worker.call(recording, engine)
         sink = WavSink(COMMAND)
-        await sink.play(await worker.call(recording, engine))
+        await sink.play(spoken)
         await sink.close()
     return open_file(path, config.input.channel)
 
 
-def _sink(args: argparse.Namespace, config: "Config", *, live: bool) -> "AudioSink":
+@asynccontextmanager
+async def _sink(args: argparse.Namespace, config: "Config", *, live: bool) -> AsyncIterator["AudioSink"]:
+    """The speaker, or a file that appears when all went well and is given up otherwise."""
     if live and args.output is None:
         from edgevoice.audio.speaker import open_speaker
 
-        return open_speaker(config.output)
+        speaker = open_speaker(config.output)
+        try:
+            yield speaker
+        finally:
+            await speaker.close()
+        return
     from edgevoice.audio.wavefile import WavSink
 
-    return WavSink(args.output or REPLY)
+    file = WavSink(args.output or REPLY)
+    try:
+        yield file
+        await file.close()
+    except BaseException:
+        file.discard()
+        raise
