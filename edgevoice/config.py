@@ -46,8 +46,8 @@ class Intents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     packs: Annotated[
         tuple[str, ...],
         msgspec.Meta(
-            description="Files or folders with your own intents; relative paths start at this file's folder. They "
-            "come after the default pack and override it by name."
+            description="Files or folders with your own intents. They come after the default pack and override it "
+            "by name. Relative paths start at this file's folder; typed with --set, where you are."
         ),
     ] = ()
     default_pack: Annotated[
@@ -239,7 +239,10 @@ def _build(layers: Sequence[Value], folder: Path, problems: Problems) -> Config 
         cause = f"{limits.release} is above endpoint.threshold ({limits.threshold})"
         problems.add(sections["endpoint"][1], cause, key="endpoint.release")
     intents: Intents = values["intents"]
-    values["intents"] = msgspec.structs.replace(intents, packs=tuple(str(folder / pack) for pack in intents.packs))
+    if intents.packs:
+        packs = yamlstruct.entries(sections["intents"][1], "intents", problems)["packs"][1]
+        start = folder if packs.source.numbered else Path()  # of a file, or typed by somebody who is somewhere else
+        values["intents"] = msgspec.structs.replace(intents, packs=tuple(str(start / pack) for pack in intents.packs))
     return Config(**values)
 
 

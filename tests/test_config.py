@@ -126,3 +126,10 @@ def test_the_documented_file_tells_the_range_of_every_value() -> None:
 def test_packs_are_found_beside_the_file(tmp_path: Path) -> None:
     config = from_text(tmp_path, "intents: {packs: [mine.yaml, /etc/other]}")
     assert config.intents.packs == (str(tmp_path / "mine.yaml"), "/etc/other")
+
+
+def test_packs_that_are_typed_are_found_where_one_is(tmp_path: Path) -> None:
+    text = "intents: {packs: [mine.yaml]}"
+    assert from_text(tmp_path, text, None, "intents.packs=[other.yaml]").intents.packs == ("other.yaml",)
+    assert from_text(tmp_path, text, {"EDGEVOICE_INTENTS__PACKS": "[other.yaml]"}).intents.packs == ("other.yaml",)
+    assert from_text(tmp_path, text, None, "intents.default_pack=false").intents.packs == (str(tmp_path / "mine.yaml"),)
