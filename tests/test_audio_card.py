@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from soundcard import RATE as CARD_RATE
-from soundcard import SoundCard
+from soundcard import SoundCard, in_three_takes
 
 from edgevoice.audio import devices, portaudio
 from edgevoice.audio.convert import resample
@@ -80,6 +80,7 @@ async def listen(microphone: Microphone, card: SoundCard, said: Audio) -> Audio:
         InputOptions(device=" EDGEVOICE_Mic ", rate=48_000, channel=1),
     ],
 )
+@in_three_takes
 def test_what_is_said_into_the_microphone_arrives(sound_card: SoundCard, options: InputOptions) -> None:
     async def main() -> Audio:
         microphone = open_microphone(options)
@@ -169,6 +170,7 @@ def test_closing_while_it_is_read_ends_the_reading(sound_card: SoundCard) -> Non
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 48_000])
+@in_three_takes
 def test_what_is_played_is_heard(sound_card: SoundCard, rate: int) -> None:
     """In pieces of odd lengths, as a synthesizer gives them; no sample is lost at the seams."""
     played = chirp(rate)
@@ -218,6 +220,7 @@ def test_the_volume_is_applied(sound_card: SoundCard) -> None:
     assert np.abs(heard.astype(int)).max() == pytest.approx(12_000 / 8, rel=0.03)
 
 
+@in_three_takes
 def test_a_flush_silences_within_a_block_and_drops_the_rest_of_the_clause(sound_card: SoundCard) -> None:
     async def main() -> tuple[float, Audio]:
         speaker = open_speaker(OutputOptions())
@@ -260,6 +263,7 @@ def test_play_waits_for_the_speaker(sound_card: SoundCard) -> None:
     asyncio.run(main())
 
 
+@in_three_takes
 def test_an_idle_speaker_stops_its_stream_and_starts_again(sound_card: SoundCard, monkeypatch: Any) -> None:
     monkeypatch.setattr("edgevoice.audio.speaker.IDLE_SECONDS", 0.05)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from soundcard import SoundCard
+from soundcard import SoundCard, in_three_takes
 
 from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Audio
@@ -123,6 +123,7 @@ def transcribe(audio: Audio, store: ModelStore) -> str:
     return text.lower()
 
 
+@in_three_takes
 def test_a_spoken_command_is_answered_with_speech(
     sound_card: SoundCard, speak: Callable[[str], Audio], store: ModelStore
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_spoken_command_is_answered_with_speech(
     assert "Traceback" not in running.complaints
 
 
+@in_three_takes
 def test_barge_in_over_the_sound_card(sound_card: SoundCard, speak: Callable[[str], Audio]) -> None:
     with daemon("--set", "assistant.earcons=false") as running:
         sound_card.play_into_microphone(speak("Hey Jarvis, what can you do?"))
@@ -164,6 +166,7 @@ def test_it_stops_cleanly_in_the_middle_of_a_turn(
     assert "Traceback" not in running.complaints
 
 
+@in_three_takes
 def test_push_to_talk_by_signal(sound_card: SoundCard, speak: Callable[[str], Audio]) -> None:
     with daemon() as running:
         os.kill(running.process.pid, signal.SIGUSR1)
