@@ -13,7 +13,7 @@ from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import TASKS, Config
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import AsrHint, ModelPaths, WakeEngine
-from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError
+from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, Wake
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
@@ -53,8 +53,13 @@ def load_skills(config: Config, worker: Worker) -> Skills:
         for name, spec in grammar.intents.items()
         if spec.action is not None
     }
-    phrases = grammar.phrases(PHRASES) if config.asr.engine == "vosk" else ()
-    return Skills(grammar, actions, AsrHint(tuple(phrases)) if phrases else None, worker)
+    hint = None
+    if config.asr.engine == "vosk":
+        phrases = grammar.phrases(PHRASES)
+        # A recogniser hears nothing but its phrases; with some of them missing, those sentences could not be said.
+        if phrases and phrases.complete:
+            hint = AsrHint(tuple(phrases))
+    return Skills(grammar, actions, hint, worker)
 
 
 @asynccontextmanager
@@ -139,7 +144,8 @@ class Assistant:
         """Listen until the source ends and the last turn has finished.
 
         Raises:
-            AudioError: the source failed. Any other exception is a defect; it arrives in an ExceptionGroup.
+            AudioError: the source failed. OutputError, BrokenPipeError: the replies' file or the events' reader has.
+                Any other exception is a defect; it arrives in an ExceptionGroup.
         """
         try:
             async with self._group as group:
@@ -147,7 +153,7 @@ class Assistant:
                 self._hub.hold()  # until the wake loop first waits for audio
                 group.create_task(self._detect(tap), name="wake")
                 group.create_task(self._pump(), name="pump")
-        except* EdgeVoiceError as errors:
+        except* (EdgeVoiceError, BrokenPipeError) as errors:
             known = errors
         else:
             return
@@ -206,6 +212,8 @@ class Assistant:
             outcome = await self._turn.converse(wake)
         except asyncio.CancelledError:
             self._emit(TurnEnded(at=self._hub.position, outcome="interrupted"))
+            raise
+        except OutputError:
             raise
         except EdgeVoiceError as error:
             self._emit(Fault(at=self._hub.position, error=type(error).__name__, message=str(error)))

@@ -9,7 +9,7 @@ from edgevoice.audio.pcm import RATE
 from edgevoice.audio.source import AudioSink
 from edgevoice.config import Config
 from edgevoice.engines.protocols import AsrEngine, AsrHint, TtsEngine, VadEngine
-from edgevoice.errors import ActionError, EdgeVoiceError, TextError
+from edgevoice.errors import ActionError, EdgeVoiceError, OutputError, TextError
 from edgevoice.events import (
     ActionDone,
     Event,
@@ -86,6 +86,8 @@ class Turn:
 
         Raises:
             EdgeVoiceError: the turn failed, and saying so failed as well.
+            OutputError: what is said cannot be written any more. That is not the turn's fault, and no apology would
+                get through.
         """
         try:
             transcript = await self._listen(wake)
@@ -95,6 +97,8 @@ class Turn:
             if isinstance(match, NoMatch):
                 return await self._decline(match)
             return await self._answer(match)
+        except OutputError:
+            raise
         except ActionError as error:
             return await self._apologise(error, error.spoken)
         except EdgeVoiceError as error:
@@ -136,10 +140,9 @@ class Turn:
         if (action := self.skills.actions.get(intent.name)) is not None:
             result = await self._act(action, match)
         reply = result.reply or respond(match.spec, intent.slots, result.values)
-        if result.end_turn or not reply:
+        if result.end_turn or not reply.strip():
             return "silent"
-        await self._say(reply)
-        return "answered"
+        return "answered" if await self._say(reply) else "failed"
 
     async def _act(self, action: Action, match: Match) -> ActionResult:
         context = ActionContext(
@@ -156,7 +159,7 @@ class Turn:
         except ActionError as error:
             self.emit(ActionDone(at=self.hub.position, action=action.label, ok=False, detail=error.cause))
             raise
-        detail = ", ".join(f"{name} {value}" for name, value in result.values.items())
+        detail = _well_formed(", ".join(f"{name} {value}" for name, value in result.values.items()))
         self.emit(ActionDone(at=self.hub.position, action=action.label, ok=True, detail=detail))
         return result
 
@@ -164,24 +167,36 @@ class Turn:
         self.emit(NotUnderstood(at=self.hub.position, text=match.text, why=match.why, closest=match.closest))
         if self.config.assistant.earcons:
             await self.sink.play(earcon("failed"))
-        await self._say(self.config.assistant.not_understood)
-        return "not_understood"
+        return "not_understood" if await self._say(self.config.assistant.not_understood) else "failed"
 
     async def _apologise(self, error: EdgeVoiceError, spoken: str) -> Outcome:
-        self.emit(Fault(at=self.hub.position, error=type(error).__name__, message=str(error)))
+        self._fault(error)
         await self._say(spoken)
         return "failed"
 
-    async def _say(self, text: str) -> None:
-        """Speak a reply; one that cannot be spoken is reported and apologised for."""
+    async def _say(self, reply: str) -> bool:
+        """Speak a reply, and whether that was possible.
+
+        One that cannot be spoken is reported and apologised for; where the apology cannot be spoken either, the sound
+        of a failure takes its place.
+        """
+        text = _well_formed(reply)
         self.emit(Reply(at=self.hub.position, text=text))
-        try:
-            await self._speak(text)
-        except TextError as error:
-            self.emit(Fault(at=self.hub.position, error=type(error).__name__, message=str(error)))
-            await self._speak(self.config.assistant.apology)
-        else:
-            self.memory.last_reply = text
+        apology = self.config.assistant.apology
+        for sentence in (text, apology) if text != apology else (apology,):
+            try:
+                await self._speak(sentence)
+            except TextError as error:
+                self._fault(error)
+            else:
+                if sentence == text:
+                    self.memory.last_reply = text
+                return sentence == text
+        await self.sink.play(earcon("failed"))
+        return False
+
+    def _fault(self, error: EdgeVoiceError) -> None:
+        self.emit(Fault(at=self.hub.position, error=type(error).__name__, message=str(error)))
 
     async def _speak(self, text: str) -> None:
         await say(
@@ -196,3 +211,8 @@ class Turn:
         """On a recording, playing takes as much of its time as it would take at a speaker."""
         if self.hub.lossless:
             await self.hub.wait_until(self.hub.position + samples(seconds))
+
+
+def _well_formed(text: str) -> str:
+    """Without the half surrogate pairs that JSON can bring and that no UTF-8 output takes."""
+    return text.encode(errors="replace").decode()

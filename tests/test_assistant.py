@@ -1,19 +1,21 @@
 """Turns from a script of audio, with fake engines, the real grammar and the real clock of samples."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, RecordingSink, ScriptSource, seconds
 
 from edgevoice.assistant import Assistant, Parts, load_skills
-from edgevoice.audio.pcm import RATE
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.config import Config, load
-from edgevoice.errors import EngineError
+from edgevoice.errors import EngineError, OutputError
 from edgevoice.events import Event
 from edgevoice.flow.worker import Worker
 from edgevoice.speak.earcon import earcon
@@ -53,13 +55,14 @@ def play(
     asr: FakeAsr | None = None,
     tts: FakeTts | None = None,
     push_at: float | None = None,
+    events: list[Event] | None = None,
 ) -> Played:
     config = load(Path("/dev/null"), environ={}, overrides=["assistant.earcons=false", *overrides])
     if pack is not None:
         config = _with_pack(config, pack)
     asr = asr or FakeAsr()
     sink = RecordingSink()
-    events: list[Event] = []
+    events = [] if events is None else events
 
     async def go() -> None:
         workers = {name: Worker(f"edgevoice-{name}") for name in ("wake", "vad", "asr", "tts", "think")}
@@ -241,6 +244,78 @@ def test_a_hanging_action_is_apologised_for(tmp_path: Path) -> None:
     assert played.of("Fault")[0]["error"] == "ActionError"
     assert played.of("Reply")[0]["text"] != "done"
     assert played.of("TurnEnded")[0]["outcome"] == "failed"
+
+
+def own_pack(folder: Path, response: str, **more: object) -> Path:
+    pack = folder / "own.yaml"
+    own = {"data": [{"sentences": ["colourless green ideas"]}], "response": response, **more}
+    pack.write_text(json.dumps({"intents": {"Own": own}}, ensure_ascii=False), "utf-8")
+    return pack
+
+
+TWO = "...WWWW..xxxx" + "." * 80 + "WWWW..tttt" + "." * 80
+
+
+def outcomes(played: Played) -> list[object]:
+    return [event["outcome"] for event in played.of("TurnEnded")]
+
+
+def test_a_reply_that_cannot_be_spoken_is_apologised_for(tmp_path: Path) -> None:
+    played = play(TWO, pack=own_pack(tmp_path, "🎉"))
+    assert [event["error"] for event in played.of("Fault")] == ["TextError"]
+    assert outcomes(played) == ["failed", "answered"]
+    assert len(played.of("Speaking")) == 2
+
+
+def test_where_no_words_help_a_sound_does(tmp_path: Path) -> None:
+    played = play(TWO, pack=own_pack(tmp_path, "🎉"), overrides=["assistant.apology='🙏'"])
+    assert outcomes(played) == ["failed", "answered"]
+    assert len(played.of("Speaking")) == 1
+    assert any(np.array_equal(audio.samples, earcon("failed").samples) for audio in played.sink.played)
+
+
+def test_a_blank_reply_is_silence(tmp_path: Path) -> None:
+    played = play(TWO, pack=own_pack(tmp_path, "   "))
+    assert outcomes(played) == ["silent", "answered"]
+    assert len(played.of("Reply")) == 1
+
+
+def test_half_a_surrogate_pair_in_a_reply_does_no_harm(tmp_path: Path) -> None:
+    answer = r'{{"reply": "Tea \ud800 time."}}'
+    played = play(TWO, pack=own_pack(tmp_path, "Tea.", action={"command": ["/bin/echo", answer]}))
+    assert outcomes(played) == ["answered", "answered"]
+    assert str(played.of("Reply")[0]["text"]).encode() == b"Tea ? time."
+
+
+def test_a_reply_that_cannot_be_written_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: RecordingSink, audio: Audio) -> None:
+        raise OutputError("it cannot be written: No space left on device", place="reply.wav")
+
+    monkeypatch.setattr(RecordingSink, "play", full)
+    with pytest.raises(OutputError, match="No space left"):
+        play(TWO)
+
+
+def test_a_reader_of_events_that_goes_away_ends_the_run() -> None:
+    class Closed(list[Event]):
+        def append(self, event: Event) -> None:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        play(COMMAND, events=Closed())
+
+
+@pytest.mark.parametrize(("sentence", "hinted"), [("make tea", True), ("remember {anything}", False)])
+def test_a_recogniser_gets_the_phrases_only_if_they_are_all(tmp_path: Path, sentence: str, hinted: bool) -> None:
+    pack = tmp_path / "own.yaml"
+    content = {"intents": {"Own": {"data": [{"sentences": [sentence]}]}}, "lists": {"anything": {"wildcard": True}}}
+    pack.write_text(json.dumps(content), "utf-8")
+    config = load(
+        Path("/dev/null"),
+        environ={},
+        overrides=["asr.engine=vosk", "intents.default_pack=false", f"intents.packs=[{pack}]"],
+    )
+    assert (load_skills(config, Worker("edgevoice-think")).hint is not None) is hinted
 
 
 def test_a_defect_is_not_swallowed() -> None:

@@ -87,3 +87,13 @@ def test_the_console_shows_every_kind_of_event() -> None:
         assert part in text
     assert "closest: turn on the light" in text
     assert "silence 600 ms" in text
+
+
+def test_nothing_that_an_action_gives_reaches_the_terminal_raw() -> None:
+    out = io.StringIO()
+    detail = "output \x1b[31mred\x07\r\n" + "x" * 70_000
+    Console(out, "")(events.ActionDone(at=0, action="command x", ok=True, detail=detail))
+    line = out.getvalue()
+    assert line.rstrip("\n").isprintable()
+    assert len(line) < 400
+    assert "(70" in line

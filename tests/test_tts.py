@@ -269,6 +269,11 @@ def test_piper_has_the_speakers_of_the_voice(small_voice: Callable[..., Path]) -
         ({"num_speakers": "two"}, "Expected `int`"),
         ({"num_speakers": 3}, "its inputs are"),
         ({"phoneme_type": "klingon"}, "klingon"),
+        ({"inference": 17}, "Expected `object`"),
+        ({"inference": {"length_scale": "slow"}}, "Expected `float`"),
+        ({"inference": {"length_scale": 0}}, "`float` > 0.0"),
+        ({"inference": {"noise_scale": None}}, "got `null`"),
+        ({"espeak": {"voice": "xx-klingon"}}, "xx-klingon"),
     ],
 )
 def test_a_wrong_description_of_a_voice_is_named(

@@ -3,6 +3,8 @@ import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +162,34 @@ def test_a_loop_is_cut_where_it_begins(text: str, cut: str) -> None:
 )
 def test_a_text_written_twice_is_suspect(text: str, twice: bool) -> None:
     assert whisper_decode.said_twice(text.split()) is twice  # type: ignore[arg-type]  # words are as good as numbers
+
+
+@pytest.mark.parametrize(
+    ("context", "suspect", "retry", "seen"),
+    [
+        (12, 0, True, [12]),
+        (12, 1, True, [12, 16]),
+        (12, 9, True, [12, 16, 30]),
+        (12, 9, False, [12]),
+        (28, 9, True, [28, 30]),
+        (30, 9, True, [30]),
+    ],
+)
+def test_a_suspect_text_is_tried_with_more_context(
+    monkeypatch: pytest.MonkeyPatch, context: float, suspect: int, retry: bool, seen: list[int]
+) -> None:
+    lengths: list[float] = []
+
+    def attempt(_net: object, _rule: object, _samples: object, length: int, _forced: object) -> Decoded:
+        lengths.append(length / RATE)
+        return Decoded([], 0.0, 0.0, len(lengths) <= suspect)
+
+    monkeypatch.setattr(whisper_decode, "_attempt", attempt)
+    net: Any = SimpleNamespace(audio_positions=1500)
+    rule: Any = None
+    result = whisper_decode.decode(net, rule, np.zeros(RATE, np.float32), context=context, retry=retry)
+    assert lengths == seen
+    assert result.suspect is (len(seen) <= suspect)
 
 
 # Partial texts ---------------------------------------------------------------------------------------------------
@@ -327,6 +357,37 @@ def test_a_damaged_model_is_named(
     with pytest.raises(ModelError, match=match) as caught:
         whisper.load(whisper.Options(model=str(tmp_path)), store)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"heads": 0}, "damaged"),
+        ({"heads": 5}, "cross_key_0"),
+        ({"mels": 128}, "'mel'"),
+        ({"decoder_layers": 10**9}, "it says"),
+    ],
+)
+def test_a_description_that_does_not_fit_the_graphs_is_refused(
+    changes: dict[str, int], match: str, store: ModelStore, tmp_path: Path
+) -> None:
+    for path in store.path("whisper-tiny.en-int8").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    model = tmp_path / "model.json"
+    content = json.loads(model.read_text())
+    model.unlink()
+    model.write_text(json.dumps({**content, "dims": {**content["dims"], **changes}}))
+    with pytest.raises(ModelError, match=match):
+        whisper.load(whisper.Options(model=str(tmp_path)), store)
+
+
+def test_graphs_of_another_kind_are_refused(store: ModelStore, tmp_path: Path) -> None:
+    for path in store.path("whisper-tiny.en-int8").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "encoder.onnx").unlink()
+    (tmp_path / "encoder.onnx").symlink_to(tmp_path / "decoder.onnx")
+    with pytest.raises(ModelError, match="the input 'mel' is missing"):
+        whisper.load(whisper.Options(model=str(tmp_path)), store)
 
 
 def test_real_speech(engine: whisper.WhisperEngine) -> None:

@@ -7,6 +7,9 @@ from edgevoice.audio.pcm import RATE
 from edgevoice.events import Event
 from edgevoice.observe import Step, Stopwatch, to_json
 
+LONGEST = 300
+"""Characters of a line's text: more than any ordinary reply. ``--json`` has it all."""
+
 
 class Console:
     """Prints events as they come.
@@ -67,7 +70,13 @@ class Console:
                 assert_never(event)
 
     def _line(self, event: Event, name: str, text: str) -> None:
-        print(f"{event.at / RATE:8.2f} s  {name:<14} {text}".rstrip(), file=self._out, flush=True)
+        print(f"{event.at / RATE:8.2f} s  {name:<14} {_visible(text)}".rstrip(), file=self._out, flush=True)
+
+
+def _visible(text: str) -> str:
+    """One line that does nothing to the terminal, whatever an action or a reply put into the text."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ... ({len(shown)} characters)"
 
 
 class JsonLines:

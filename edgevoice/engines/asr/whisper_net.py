@@ -35,7 +35,8 @@ class WhisperNet:
             self.text_positions = int(dims["text_positions"])
             self.layers = int(dims["decoder_layers"])
             heads, width = int(dims["heads"]), int(dims["width"])
-        except (KeyError, TypeError, ValueError) as error:
+            head = width // heads
+        except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
         self._encoder = onnx.session(folder / "encoder.onnx", threads=threads, varying=True)
         self._decoder = onnx.session(folder / "decoder.onnx", threads=threads, varying=True)
@@ -43,7 +44,15 @@ class WhisperNet:
         self._cross_names = [output.name for output in self._encoder.get_outputs()]
         self._decoder_outputs = [output.name for output in self._decoder.get_outputs()]
         self._past_names = [f"past_{name}" for name in self._decoder_outputs[1:]]
-        head = width // heads
+        _check_inputs(folder / "encoder.onnx", self._encoder, {"mel": [1, self.mels]})
+        if 2 * self.layers != len(self._cross_names):  # before the number is believed: it may be anything
+            raise _damaged(
+                folder / "model.json",
+                f"it says {self.layers} layers, and encoder.onnx is for {len(self._cross_names) // 2}",
+            )
+        layers = range(self.layers)
+        keys = {f"{part}_key_{layer}": [heads, head] for part in ("cross", "prefix") for layer in layers}
+        _check_inputs(folder / "decoder.onnx", self._decoder, {"tokens": [], "parents": [], **keys})
         self._empty: dict[str, Any] = {"parents": self._value(np.zeros(1, np.int64))}
         for layer in range(self.layers):
             self._empty[f"prefix_key_{layer}"] = self._zeros(heads, head, 0)
@@ -106,6 +115,19 @@ def _dims(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     return dims
+
+
+def _check_inputs(path: Path, session: Any, wanted: dict[str, list[int]]) -> None:
+    """That a graph has these inputs, and that their shapes begin like this."""
+    found = {given.name: given.shape for given in session.get_inputs()}
+    for name, shape in wanted.items():
+        if name not in found or found[name][: len(shape)] != shape:
+            there = f"is {found[name]}" if name in found else "is missing"
+            raise ModelError(
+                f"it is not this part of a Whisper model as model.json describes it: the input '{name}' {there}",
+                place=str(path),
+                remedy="build or fetch the model again with: edgevoice models pull",
+            )
 
 
 def _damaged(path: Path, cause: str) -> ModelError:

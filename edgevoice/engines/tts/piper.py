@@ -56,6 +56,12 @@ class _EspeakSection(msgspec.Struct):
     voice: Annotated[str, msgspec.Meta(min_length=1)]
 
 
+class _InferenceSection(msgspec.Struct, frozen=True):
+    noise_scale: _Scale = 0.667
+    length_scale: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 1.0
+    noise_w: _Scale = 0.8
+
+
 class _VoiceFile(msgspec.Struct):
     """What a voice's JSON must hold."""
 
@@ -65,6 +71,8 @@ class _VoiceFile(msgspec.Struct):
     num_speakers: Annotated[int, msgspec.Meta(ge=1)]
     phoneme_id_map: dict[str, list[int]]
     speaker_id_map: dict[str, int] = {}
+    inference: _InferenceSection = _InferenceSection()
+    """Checked here and read by the package, whose defaults are these."""
 
 
 def load(options: Options, store: ModelPaths) -> "PiperTts":
@@ -130,8 +138,15 @@ class PiperTts:
             noise_scale=options.noise,
             noise_w_scale=options.rhythm_noise,
         )
-        for _ in self.synthesize(WARM_UP):
-            pass
+        try:
+            for _ in self.synthesize(WARM_UP):
+                pass
+        except RuntimeError as error:  # espeak-ng has no such voice
+            raise ModelError(
+                f"espeak-ng cannot pronounce for it: {error}",
+                place=f"{description}: espeak.voice",
+                remedy="put the file that came with the voice there",
+            ) from error
 
     @property
     def rate(self) -> int:
