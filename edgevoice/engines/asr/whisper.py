@@ -49,7 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         float,
         msgspec.Meta(
             description="Seconds of audio and silence that the recogniser sees at least. Less is faster; where it "
-            "makes the text repeat itself, the full 30 s are used. 30: always those.",
+            "makes the text repeat itself, more is used, at last the full 30 s. 30: always those.",
             ge=1.0,
             le=30.0,
         ),
@@ -90,7 +90,7 @@ class WhisperEngine:
 
     def decode(self, samples: Float32, forced: Sequence[int] = (), *, retry: bool = True) -> Decoded:
         """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens.
-        ``retry``: whether a text that repeats itself is tried again with the full context."""
+        ``retry``: whether a text that repeats itself is tried again with more context."""
         if self._net is None:
             raise RuntimeError("the engine is closed")
         nothing = Decoded([], 0.0, 1.0, False)
