@@ -4,6 +4,7 @@ import argparse
 import importlib
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 
 from edgevoice import __version__
@@ -12,6 +13,9 @@ from edgevoice.errors import EdgeVoiceError
 
 COMMANDS = ("run", "say", "transcribe", "intent", "devices", "doctor", "models", "config")
 """Each is a module of ``edgevoice.cli`` with HELP, add_arguments and run."""
+
+DEFECT = 70
+"""Exit code of what should never happen; EX_SOFTWARE of sysexits.h."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone, as with "| head": no mistake, and nothing left to say.
         return 0
+    except Exception:  # noqa: BLE001 - shown whole; only the exit code is ours
+        traceback.print_exc()
+        print("edgevoice: this is a defect of edgevoice; please report it with the lines above", file=sys.stderr)
+        return DEFECT
     finally:
         streams.settle()
 

@@ -16,7 +16,7 @@
 
 The number is the exit code of a command that ends with that error; 0 is success, 2 wrong usage of the command line
 (argparse), 130 an interrupt from the keyboard, 143 SIGTERM before there was a daemon to stop (which ends with 0). Any
-other exception is a defect in edgevoice and exits with 70.
+other exception is a defect in edgevoice: it is shown whole and exits with 70.
 """
 
 from typing import ClassVar

@@ -255,3 +255,14 @@ def test_intent_uses_the_packs_of_the_configuration(empty_folder: Path, capsys: 
     assert ask("what time is it", "--no-default") == 1
     assert ask("what time is it", "--set", "intents.default_pack=false") == 1
     assert main(["intent", "make tea"]) == 1
+
+
+def test_a_defect_shows_itself_and_exits_with_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("edgevoice.cli.config.run", broken)
+    assert main(["config", "show"]) == 70
+    assert "ZeroDivisionError: a defect" in capsys.readouterr().err
