@@ -308,7 +308,10 @@ def test_a_reader_of_events_that_goes_away_ends_the_run() -> None:
 @pytest.mark.parametrize(("sentence", "hinted"), [("make coffee", True), ("remember {anything}", False)])
 def test_a_recogniser_gets_the_phrases_only_if_they_are_all(tmp_path: Path, sentence: str, hinted: bool) -> None:
     pack = tmp_path / "own.yaml"
-    content = {"intents": {"Own": {"data": [{"sentences": ["make tea", sentence]}]}}, "lists": {"anything": {"wildcard": True}}}
+    content = {
+        "intents": {"Own": {"data": [{"sentences": ["make tea", sentence]}]}},
+        "lists": {"anything": {"wildcard": True}},
+    }
     pack.write_text(json.dumps(content), "utf-8")
     config = load(
         Path("/dev/null"),
