@@ -136,6 +136,7 @@ class Assistant:
         self._sink = sink
         self._emit = emit
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
+        self._tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
         self._turn = Turn(config, self._hub, sink, parts.engines, parts.skills, Memory(), emit, self._set_volume, now)
         self._group = asyncio.TaskGroup()
         self._conversation: asyncio.Task[None] | None = None
@@ -149,9 +150,8 @@ class Assistant:
         """
         try:
             async with self._group as group:
-                tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
                 self._hub.hold()  # until the wake loop first waits for audio
-                group.create_task(self._detect(tap), name="wake")
+                group.create_task(self._detect(), name="wake")
                 group.create_task(self._pump(), name="pump")
         except* (EdgeVoiceError, BrokenPipeError) as errors:
             known = errors
@@ -173,13 +173,13 @@ class Assistant:
             self._emit(Deaf(at=self._hub.position, why=str(error)))
             raise
 
-    async def _detect(self, tap: AsyncIterator[Audio]) -> None:
+    async def _detect(self) -> None:
         worker, engine = self._parts.wake
         session = await worker.call(engine.open)
         detector = WakeDetector(engine.models, self._config.detection)
         self._emit(Listening(at=self._hub.position))
         try:
-            async for audio in tap:
+            async for audio in self._tap:
                 for found in detector.push(await worker.call(session.feed, audio)):
                     model = found.model
                     self._begin(
@@ -202,9 +202,11 @@ class Assistant:
         try:
             if before is not None:
                 await asyncio.wait([before])
+            self._tap.eager = True  # who speaks into a reply is to be heard at once
             self._emit(wake)
             await self._one_turn(wake)
         finally:
+            self._tap.eager = False
             self._hub.release()
 
     async def _one_turn(self, wake: Wake) -> None:

@@ -272,11 +272,13 @@ def test_the_source_is_eager_only_while_somebody_wants_every_block() -> None:
     async def go() -> None:
         source = Blocks(10, lossless=False)
         hub = Hub(source, preroll=100, on_gap=no_gap)
-        hub.tap(eager=False)
+        idle = hub.tap(eager=False)
         assert not source.eager
         with hub.tap():
             assert source.eager
         assert not source.eager
+        idle.eager = True
+        assert source.eager
 
     asyncio.run(go())
 

@@ -29,7 +29,7 @@ class Tap:
         on_drop: Callable[[Audio], None] | None,
         eager: bool,
     ) -> None:
-        self.eager = eager
+        self._eager = eager
         self._hub = hub
         self._items: deque[Audio] = deque(backlog)
         self._samples = sum(len(audio) for audio in backlog)
@@ -78,6 +78,16 @@ class Tap:
         audio = concatenate(pieces)
         self._samples -= len(audio)
         return audio
+
+    @property
+    def eager(self) -> bool:
+        """Whether every block is wanted as soon as it is there; may be changed (see ``AudioSource.eager``)."""
+        return self._eager
+
+    @eager.setter
+    def eager(self, wanted: bool) -> None:
+        self._eager = wanted
+        self._hub._set_eager()
 
     def close(self) -> None:
         """Take no more audio. What waits in it can still be read."""
@@ -166,7 +176,7 @@ class Hub:
         Args:
             capacity: seconds of audio that may wait. When more do, the oldest go to ``on_drop``; without it, reading
                 raises AudioError. A lossless source never gets so far ahead.
-            eager: every block is wanted as soon as it is there (see ``AudioSource.eager``).
+            eager: see ``Tap.eager``.
         """
         backlog = []
         if start is not None:
