@@ -145,6 +145,8 @@ class FakeAsr:
         self.finished = 0
         self.paused = 0
         self.open_sessions = 0
+        self.begins: list[int] = []
+        """Capture index at which the audio of each session began."""
 
     def open(self, hint: AsrHint | None = None) -> "FakeAsrSession":
         self.open_sessions += 1
@@ -161,6 +163,8 @@ class FakeAsrSession:
         self._text = ""
 
     def feed(self, audio: Audio) -> Hypothesis | None:
+        if not self._heard:
+            self._engine.begins.append(audio.start)
         self._heard.append(audio)
         text = self._read()
         if text == self._text:

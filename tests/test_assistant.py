@@ -130,8 +130,11 @@ def test_positions_are_those_of_the_recording() -> None:
 
 
 def test_a_command_in_one_breath_with_the_wake_word_loses_nothing() -> None:
-    played = play("...WWWWooookkkk" + "." * 80)
+    played = play("...WWWWooookkkk" + "." * 80, overrides=["assistant.overlap=0.2"])
     assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"
+    wake = played.of("Wake")[0]["at"]
+    assert isinstance(wake, int)
+    assert played.asr.begins == [wake - 3200]
 
 
 @pytest.mark.parametrize("block", [160, 512, 1000, 4096])
