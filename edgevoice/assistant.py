@@ -86,8 +86,7 @@ async def load_parts(
             progress(f"{task}: {chosen.engine}")
             own = worker(task)
             loaded = await own.call(registry.load, task, chosen.engine, chosen.chosen, store)
-            if (close := getattr(loaded, "close", None)) is not None:
-                stack.callback(own.post, close)
+            stack.callback(own.post, loaded.close)
             return own, loaded
 
         progress("intents")

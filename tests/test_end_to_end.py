@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,75 +18,9 @@ from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines import registry
 from edgevoice.modelstore import ModelStore
+from tools.daemon_process import Daemon
 
 pytest_plugins = ("soundcard",)
-
-PATIENCE = 60.0
-"""Seconds after which a silent daemon is a failure: far beyond what a loaded machine takes, so no matter of speed."""
-
-
-class Daemon:
-    """A running ``edgevoice run --json``."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "edgevoice", "run", "--json", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.events: list[dict[str, Any]] = []
-        self.complaints = ""
-        self._changed = threading.Condition()
-        self._readers = [threading.Thread(target=self._read_events), threading.Thread(target=self._read_complaints)]
-        for reader in self._readers:
-            reader.start()
-
-    def _read_events(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.events.append(json.loads(line))
-                self._changed.notify_all()
-        with self._changed:
-            self._changed.notify_all()
-
-    def _read_complaints(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.complaints += line
-
-    def wait_for(self, name: str, count: int = 1) -> dict[str, Any]:
-        """The count-th event of that name, as soon as it has come."""
-
-        def found() -> list[dict[str, Any]]:
-            return [event for event in self.events if event["event"] == name]
-
-        with self._changed:
-            came = self._changed.wait_for(
-                lambda: len(found()) >= count or self.process.poll() is not None, timeout=PATIENCE
-            )
-            assert came and len(found()) >= count, f"no {name} came; events: {self.events}\n{self.complaints}"
-            return found()[count - 1]
-
-    def stop(self, with_signal: int = signal.SIGTERM) -> int:
-        self.process.send_signal(with_signal)
-        return self.wait()
-
-    def wait(self) -> int:
-        """Until it has ended, for its exit code."""
-        code = self.process.wait(PATIENCE)
-        for reader in self._readers:
-            reader.join()
-        return code
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.wait()
-        for pipe in (self.process.stdout, self.process.stderr):
-            assert pipe is not None
-            pipe.close()
 
 
 @contextlib.contextmanager

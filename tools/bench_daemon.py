@@ -9,9 +9,8 @@ to the first audio handed to the sound card.
 """
 
 import argparse
+import contextlib
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import TtsEngine
 from edgevoice.modelstore import ModelStore
+from tools.daemon_process import Daemon
 from tools.soundcard import SoundCard, virtual_sound_card
 
 COMMANDS = (
@@ -38,36 +38,6 @@ NOISE = 30.0
 WARM_UP = 5.0
 """Seconds before the measurement begins."""
 STEPS = ("silence", "recognition", "intent", "action", "first_audio", "answer")
-
-
-class Daemon:
-    """A running ``edgevoice run --json`` and what it prints."""
-
-    def __init__(self, card: SoundCard, arguments: list[str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "edgevoice", "run", "--json", "--set", "assistant.earcons=false", *arguments],
-            env={**os.environ, **card.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.events: list[dict[str, Any]] = []
-        self._changed = threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._changed:
-                self.events.append(json.loads(line))
-                self._changed.notify_all()
-
-    def wait_for(self, name: str, count: int, timeout: float = 30.0) -> bool:
-        def seen() -> bool:
-            return [event["event"] for event in self.events].count(name) >= count
-
-        with self._changed:
-            return self._changed.wait_for(seen, timeout)
 
 
 def speech(voice: TtsEngine, text: str) -> Audio:
@@ -108,9 +78,10 @@ def measure_idle(card: SoundCard, daemon: Daemon, seconds: float) -> dict[str, f
 def measure_turns(card: SoundCard, daemon: Daemon, voice: TtsEngine, turns: int) -> dict[str, Any]:
     """Milliseconds of every step of the answered turns: median and 95th percentile."""
     for turn in range(turns):
-        ended = sum(event["event"] == "turnended" for event in daemon.events)
+        ended = daemon.count("turnended")
         card.play_into_microphone(speech(voice, COMMANDS[turn % len(COMMANDS)]))
-        daemon.wait_for("turnended", ended + 1)
+        with contextlib.suppress(AssertionError):  # a turn that did not come is one that was not answered
+            daemon.wait_for("turnended", ended + 1)
         print(f"\rturn {turn + 1} of {turns}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     took: dict[str, list[float]] = {step: [] for step in STEPS}
@@ -141,17 +112,15 @@ def main() -> int:
     args = parser.parse_args()
     voice: TtsEngine = registry.load("tts", "hibari", None, ModelStore())
     with virtual_sound_card() as card:
-        daemon = Daemon(card, args.run)
+        daemon = Daemon("--set", "assistant.earcons=false", *args.run, environment=card.environment)
         try:
-            if not daemon.wait_for("listening", 1):
-                return 1
+            daemon.wait_for("listening")
             result = {
                 "idle": measure_idle(card, daemon, args.idle),
                 "turns": measure_turns(card, daemon, voice, args.turns),
             }
         finally:
-            daemon.process.terminate()
-            daemon.process.wait()
+            daemon.kill()
     if args.json:
         print(json.dumps(result))
         return 0
