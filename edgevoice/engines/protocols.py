@@ -18,9 +18,10 @@ engine's worker. Audio arrives as 16 kHz mono int16.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgevoice.audio.pcm import Audio
+from edgevoice.automaton import Automaton
 
 
 class ModelPaths(Protocol):
@@ -110,6 +111,21 @@ class VadSession(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One sentence that the hint's automaton accepts, as a reading of the audio."""
+
+    text: str
+    """The words on the automaton's arcs."""
+    probability: float
+    """Of this sentence among all readings that were compared, 0..1; they sum up to at most 1."""
+
+
+Ending = Literal["closed", "open", "unfinished"]
+"""Whether the likeliest sentence is complete: so that nothing could follow, complete though something could follow, or
+not complete."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What was understood so far."""
 
@@ -118,7 +134,12 @@ class Hypothesis:
     stable: int = 0
     """So many leading characters are kept by later partial texts; the final text may still correct them."""
     confidence: float | None = None
-    """0..1, or None when the engine has no such figure."""
+    """0..1, or None when the engine has no such figure. With readings: the probability that any of them was said."""
+    readings: Sequence[Reading] | None = None
+    """Sentences of the hint's automaton that may have been said, the likeliest first; empty when none can. None: the
+    engine writes freely."""
+    ending: Ending | None = None
+    """Of the likeliest reading so far; None when the engine cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +148,8 @@ class AsrHint:
 
     phrases: Sequence[str] = ()
     """Complete phrases in lower case, numbers as words. Empty: anything may be said."""
+    automaton: Automaton | None = None
+    """Of all sentences that may be said. An engine that can follow it gives ``Hypothesis.readings``."""
 
 
 class AsrEngine(Engine, Protocol):

@@ -4,10 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from edgevoice.problems import Problems, Value
-from edgevoice.suggest import did_you_mean
-from edgevoice.think import words
-from edgevoice.think.automaton import (
+from edgevoice.automaton import (
     ROOT,
     SKIP,
     Accept,
@@ -22,6 +19,9 @@ from edgevoice.think.automaton import (
     Net,
     passable,
 )
+from edgevoice.problems import Problems, Value
+from edgevoice.suggest import did_you_mean
+from edgevoice.think import words
 from edgevoice.think.pack import Block, Entry, ListDef, Pack, Template
 from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Text
 from edgevoice.think.template import Sequence as Row

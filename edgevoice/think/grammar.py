@@ -10,13 +10,13 @@ from threading import Lock
 from typing import overload
 
 from edgevoice import yamlfile
+from edgevoice.automaton import Automaton
 from edgevoice.errors import GrammarError
 from edgevoice.events import SlotValue
 from edgevoice.problems import Problems, Value
 from edgevoice.suggest import did_you_mean
 from edgevoice.think import compiler
 from edgevoice.think import pack as packs
-from edgevoice.think.automaton import Automaton
 from edgevoice.think.compiler import Compiled, compile_list, compile_pack
 from edgevoice.think.match import (
     MAX_WORDS,

@@ -7,11 +7,10 @@ answer is the same on every run, and the sentence that says most literally what 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from edgevoice.events import SlotValue
-from edgevoice.think.automaton import (
+from edgevoice.automaton import (
     ROOT,
     SKIP,
     Accept,
@@ -25,6 +24,7 @@ from edgevoice.think.automaton import (
     Meaning,
     Net,
 )
+from edgevoice.events import SlotValue
 from edgevoice.think.pack import IntentSpec
 
 MAX_WORDS = 100
@@ -91,6 +91,10 @@ class Match:
     score: float
     """0..1: the share of the words, skipped ones apart, that the grammar knows; a wildcard's words count half."""
     explanation: Explanation
+    confidence: float | None = None
+    """Probability that this intent was meant, 0..1; None when only a text was to go by."""
+    slot_confidence: Mapping[str, float] = field(default_factory=dict)
+    """By slot: probability of its value. Empty when only a text was to go by."""
 
 
 @dataclass(frozen=True, slots=True)

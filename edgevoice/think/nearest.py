@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from edgevoice.think.automaton import (
+from edgevoice.automaton import (
     ROOT,
     Accept,
     AnyWord,

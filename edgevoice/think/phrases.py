@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from edgevoice.think.automaton import ROOT, Accept, AnyWord, Automaton, Begin, Call, End, Jump, Meaning, Net
+from edgevoice.automaton import ROOT, Accept, AnyWord, Automaton, Begin, Call, End, Jump, Meaning, Net
 from edgevoice.think.match import MAX_WORDS
 
 _Words = tuple[str, ...]
