@@ -150,6 +150,18 @@ class Grammar:
         """Names of the lists."""
         return list(self._pack.lists)
 
+    @property
+    def slots(self) -> Mapping[str, Mapping[str, set[SlotValue]]]:
+        """By intent: the slots that its sentences may fill, each with the values that stand in a block's ``slots``."""
+        found: dict[str, dict[str, set[SlotValue]]] = {name: {} for name in self._intents}
+        for (_, block), names in zip(self._compiled.templates, self._compiled.slots, strict=True):
+            slots = found[self._specs[id(block)].name]
+            for name in names:
+                slots.setdefault(name, set())
+            for name, value in block.slots.items():
+                slots.setdefault(name, set()).add(value)
+        return found
+
     def match(self, text: str) -> Match | NoMatch:
         """The intent of a text, or why there is none."""
         ready, words = self._ready, normalise(text)
