@@ -132,12 +132,16 @@ def load(paths: Sequence[Path]) -> tuple[Pack, Problems]:
         GrammarError: a file or directory is not there, cannot be read, or is no YAML. Whatever is wrong inside comes
             back as problems, so that it can be reported with what the compiler finds.
     """
+    from edgevoice.think import rhino  # it makes these definitions, so it must be loaded after them
+
     merged, problems = Pack(), Problems()
     for path in paths:
         layer = Pack()
         for file in _files(path):
             root = yamlfile.read(file, GrammarError)
-            if not yamlfile.is_null(root):
+            if rhino.is_rhino(root):
+                rhino.read(root, layer, problems)
+            elif not yamlfile.is_null(root):
                 _File(layer, problems).read(root, file)
         _lay_over(merged, layer)
     return merged, problems
