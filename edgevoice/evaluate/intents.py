@@ -1,0 +1,237 @@
+"""The runs of ``edgevoice eval intents``: recorded commands under several conditions, and talk that is no command."""
+
+import logging
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edgevoice.audio.convert import to_int16
+from edgevoice.audio.pcm import RATE, Float32, Int16
+from edgevoice.config import Config
+from edgevoice.errors import AudioError, EngineError
+from edgevoice.evaluate import listening, machine
+from edgevoice.evaluate.clock import Stopwatch
+from edgevoice.evaluate.listening import WARM_UP, Ears, Load
+from edgevoice.evaluate.manifest import Item
+from edgevoice.evaluate.mix import mix, piece
+from edgevoice.evaluate.recording import read, speech_end
+from edgevoice.evaluate.score import Prediction, is_correct
+from edgevoice.events import SlotValue
+from edgevoice.flow.hub import samples
+from edgevoice.think.grammar import Match
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every process needs."""
+
+    config: Config
+    load: Load
+    noise: Path | None = None
+    realtime: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A recorded command, under one condition."""
+
+    item: Item
+    condition: int
+    snr: float | None = None
+    """In dB; None: as it was recorded."""
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A file in which no command is spoken."""
+
+    path: Path
+    name: str
+
+
+Job = Command | Talk
+
+
+class Utterance(msgspec.Struct, frozen=True, kw_only=True):
+    """Something said that is no command."""
+
+    audio: str
+    start: float
+    """Second of the file at which it begins."""
+    end: float
+    intent: str | None
+    """What it was taken for; None when it was refused, as it should be."""
+    slots: dict[str, SlotValue]
+    confidence: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a job."""
+
+    predictions: tuple[Prediction, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    peak_mb: float = 0.0
+    """Most memory so far of the process that did it."""
+
+
+def conditions(items: Sequence[Item], snrs: Sequence[float], seeds: Sequence[int]) -> list[list[Command]]:
+    """By condition, the clean one first: its commands."""
+    clean = [Command(item, 0) for item in items]
+    noisy = [
+        [Command(item, number, snr, seed) for seed in seeds for item in items] for number, snr in enumerate(snrs, 1)
+    ]
+    return [clean, *noisy]
+
+
+class Bench:
+    """Does jobs, in one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def ears(self) -> Ears:
+        """Loaded for the first job, so that what goes wrong is raised there."""
+        return self._settings.load(self._settings.config)
+
+    @cached_property
+    def _noise(self) -> Float32:
+        assert self._settings.noise is not None
+        return read(self._settings.noise, self._settings.config.input.channel).float32()
+
+    def do(self, job: Job) -> Done:
+        """
+        Raises:
+            AudioError, EngineError: an audio file or an engine failed; the place names the file.
+        """
+        match job:
+            case Command():
+                return Done(predictions=(self._command(job),), peak_mb=machine.peak_memory())
+            case Talk():
+                return Done(utterances=tuple(self._talk(job)), peak_mb=machine.peak_memory())
+
+    def _command(self, job: Command) -> Prediction:
+        item, ears = job.item, self.ears
+        speech = read(item.path, ears.config.input.channel).float32()
+        watch, processor = Stopwatch(), time.process_time()
+        heard = listening.command(ears, self._audio(job, speech), watch, realtime=self._settings.realtime)
+        processor = time.process_time() - processor
+        end = WARM_UP + speech_end(speech)
+        cut_off = heard.started is not None and heard.ended.at < end
+        understood, slots = heard.understood, {}
+        intent = None
+        confidence = heard.transcript.confidence
+        slot_confidence: dict[str, float] = {}
+        if isinstance(understood, Match):
+            intent, slots = understood.intent.name, dict(understood.intent.slots)
+            slot_confidence = dict(understood.slot_confidence)
+            if understood.confidence is not None:
+                confidence = understood.confidence
+        correct = is_correct(item.intent, item.slots, intent, slots)
+        return Prediction(
+            audio=item.audio,
+            seed=job.seed,
+            label_intent=item.intent,
+            label_slots=dict(item.slots),
+            intent=intent,
+            slots=slots,
+            confidence=confidence,
+            slot_confidence=slot_confidence,
+            text=heard.transcript.text,
+            why=None if isinstance(understood, Match) else understood.why,
+            correct=correct,
+            strict=correct and slots.keys() == item.slots.keys(),
+            end=heard.ended.reason,
+            cut_off=cut_off,
+            latency_ms=None if cut_off or heard.started is None else 1000 * (heard.decided - end / RATE),
+            compute_ms=1000 * sum(watch.seconds.values()),
+            engine_ms={name: 1000 * seconds for name, seconds in watch.seconds.items()},
+            cpu_ms=1000 * processor,
+            seconds=len(speech) / RATE,
+        )
+
+    def _audio(self, job: Command, speech: Float32) -> Int16:
+        """The recording with what a microphone would have heard before and after it: silence, or the noise."""
+        tail = samples(self._settings.config.endpoint.maximum)
+        if job.snr is None or job.seed is None:
+            return to_int16(np.pad(speech, (WARM_UP, tail)))
+        noise = piece(self._noise, len(speech), lead=WARM_UP, tail=tail, seed=job.seed, name=job.item.audio)
+        try:
+            return to_int16(mix(speech, noise, WARM_UP, job.snr))
+        except AudioError as error:
+            raise AudioError(error.cause, place=str(job.item.path), remedy=error.remedy) from error
+
+    def _talk(self, job: Talk) -> Iterator[Utterance]:
+        for heard in listening.talk(self.ears, job.path):
+            understood = heard.understood
+            known = isinstance(understood, Match)
+            assert heard.started is not None
+            yield Utterance(
+                audio=job.name,
+                start=heard.started / RATE,
+                end=heard.ended.end / RATE,
+                intent=understood.intent.name if isinstance(understood, Match) else None,
+                slots=dict(understood.intent.slots) if isinstance(understood, Match) else {},
+                confidence=understood.confidence
+                if isinstance(understood, Match) and understood.confidence is not None
+                else heard.transcript.confidence,
+                text=heard.transcript.text if known else understood.text,
+            )
+
+
+def run(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Done]]:
+    """Do the jobs: give the number of each, and what came of it, as they are finished.
+
+    Args:
+        workers: processes. With 1 everything happens in this one.
+
+    Raises:
+        EdgeVoiceError: a job failed, or a process was killed.
+    """
+    if workers == 1:
+        bench = Bench(settings)
+        for number, job in enumerate(jobs):
+            yield number, bench.do(job)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, max(len(jobs), 1)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(settings,),
+    )
+    try:
+        numbers = {pool.submit(_do, job): number for number, job in enumerate(jobs)}
+        for future in as_completed(numbers):
+            yield numbers[future], future.result()
+    except BrokenProcessPool as error:
+        raise EngineError(
+            "a worker process was killed", remedy="it may have been too much memory: try fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_bench: list[Bench] = []
+"""Of a worker process: exactly one."""
+
+
+def _start(settings: Settings) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish the job at hand
+    logging.basicConfig(level=logging.ERROR)  # the parent has shown the warnings about the grammar
+    _bench.append(Bench(settings))
+
+
+def _do(job: Job) -> Done:
+    return _bench[0].do(job)

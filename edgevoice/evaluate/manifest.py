@@ -1,0 +1,157 @@
+"""Manifests: JSON lines that say what is spoken in recordings, checked before anything runs."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edgevoice.audio.wavefile import open_file
+from edgevoice.automaton import Begin, Call, End, Jump, Kind, Meaning, Net
+from edgevoice.errors import AudioFormatError, ConfigError
+from edgevoice.events import SlotValue
+from edgevoice.suggest import did_you_mean
+from edgevoice.think.grammar import Grammar
+
+_SHOWN = 20
+
+
+class _Line(msgspec.Struct, frozen=True):
+    audio: str
+    intent: str
+    slots: dict[str, SlotValue] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One recorded command."""
+
+    audio: str
+    """As the manifest names it."""
+    path: Path
+    intent: str
+    slots: Mapping[str, SlotValue]
+    line: int
+
+
+def load(manifest: Path, limit: int | None = None) -> list[Item]:
+    """The recorded commands of a manifest, every line an object with ``audio`` (a path, relative to the manifest's
+    folder), ``intent`` and ``slots``; other keys are let be.
+
+    Args:
+        limit: lines at most.
+
+    Raises:
+        ConfigError: with every mistake, each with file and line.
+    """
+    try:
+        lines = manifest.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ConfigError(f"it cannot be read: {error.strerror}", place=str(manifest)) from error
+    items: list[Item] = []
+    mistakes: list[str] = []
+    seen: dict[str, int] = {}
+    for number, text in enumerate(lines, 1):
+        if not text.strip() or (limit is not None and len(items) + len(mistakes) >= limit):
+            continue
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+        except msgspec.ValidationError as error:
+            mistakes.append(f"{manifest}:{number}: {error}".replace("Object", "the object"))
+            continue
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            mistakes.append(f"{manifest}:{number}: no JSON: {error}")
+            continue
+        path = manifest.parent / line.audio
+        if line.audio in seen:
+            mistakes.append(f"{manifest}:{number}: '{line.audio}' stands in line {seen[line.audio]} already")
+        elif (why := _unreadable(path)) is not None:
+            mistakes.append(f"{manifest}:{number}: {why}")
+        seen.setdefault(line.audio, number)
+        items.append(Item(line.audio, path, line.intent, line.slots, number))
+    if mistakes:
+        _complain(mistakes, "mistakes in the manifest")
+    if not items:
+        raise ConfigError("there is not a single line in it", place=str(manifest))
+    return items
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a file is no audio."""
+
+    async def opened() -> None:
+        await open_file(path).close()
+
+    try:
+        asyncio.run(opened())
+    except AudioFormatError as error:
+        return str(error)
+    return None
+
+
+def check(items: Sequence[Item], grammar: Grammar, manifest: Path) -> list[str]:
+    """Warnings about labels that the grammar cannot give, so that those commands can never be right.
+
+    Raises:
+        ConfigError: that is so for every line.
+    """
+    known, closed = grammar.slots, _closed(grammar)
+    found: list[str] = []
+    for item in items:
+        place = f"{manifest}:{item.line}"
+        if item.intent not in known:
+            hint = did_you_mean(item.intent, known)
+            found.append(f"{place}: the grammar has no intent '{item.intent}'" + (f"; {hint}" if hint else ""))
+            continue
+        slots = known[item.intent]
+        for name, value in item.slots.items():
+            if name not in slots:
+                hint = did_you_mean(name, slots)
+                found.append(f"{place}: {item.intent} has no slot '{name}'" + (f"; {hint}" if hint else ""))
+            elif name in closed and value not in (values := closed[name] | slots[name]):
+                hint = did_you_mean(str(value), map(str, values))
+                found.append(f"{place}: {name} is never {value!r}" + (f"; {hint}" if hint else ""))
+    if len({line.split(": ", 1)[0] for line in found}) == len(items):
+        _complain(found, "labels that the grammar cannot give: is it the right grammar?")
+    return found
+
+
+def _closed(grammar: Grammar) -> dict[str, set[SlotValue]]:
+    """The slots that are filled from lists and ranges only, in which every value stands, with those values."""
+    values: dict[str, set[SlotValue]] = {}
+    open_: set[str] = set()
+    nets = grammar.automaton.nets
+    for net in nets:
+        for arcs in net.arcs:
+            for arc in arcs:
+                if not isinstance(arc, Begin):
+                    continue
+                inside = net.arcs[arc.to]
+                called = nets[inside[0].net] if len(inside) == 1 and isinstance(inside[0], Call) else None
+                found = None if called is None or net.words[arc.to] else _values(called)
+                if found is None:
+                    open_.add(arc.slot)
+                else:
+                    values.setdefault(arc.slot, set()).update(found)
+    return {slot: found for slot, found in values.items() if slot not in open_}
+
+
+def _values(net: Net) -> set[SlotValue] | None:
+    """All values of a list or range; None when it is neither, or a value is what was said."""
+    if net.kind not in (Kind.LIST, Kind.NUMBER):
+        return None
+    if net.kind is Kind.LIST:
+        said = any(isinstance(arc, Jump | End | Call) and arc.to == Net.FINAL for arcs in net.arcs for arc in arcs)
+        if said or any(Net.FINAL in targets for words in net.words for targets in words.values()):
+            return None
+    return {arc.value for arcs in net.arcs for arc in arcs if isinstance(arc, Meaning)}
+
+
+def _complain(mistakes: Sequence[str], what: str) -> None:
+    if len(mistakes) == 1:
+        place, _, cause = mistakes[0].partition(": ")
+        raise ConfigError(cause, place=place)
+    more = len(mistakes) - _SHOWN
+    rest = f"\nand {more} more" if more > 0 else ""
+    raise ConfigError(f"{len(mistakes)} {what}\n" + "\n".join(mistakes[:_SHOWN]) + rest)
