@@ -46,14 +46,18 @@ class ProgressLine:
             self._out.write(f"{text}\n")
             self._out.flush()
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, text: str = "") -> None:
+        """
+        Args:
+            done, total: bytes, unless a text says what is shown beside the bar.
+        """
         now = time.monotonic()
         if not self._bar or (done < total and now - self._drawn < REDRAW_SECONDS):
             return
         self._drawn = now
         filled = BAR_WIDTH * done // total if total else BAR_WIDTH
         bar = "#" * filled + "." * (BAR_WIDTH - filled)
-        self._draw(f" [{bar}] {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+        self._draw(f" [{bar}] {text or f'{done / 1e6:.1f} of {total / 1e6:.1f} MB'}")
 
     def _draw(self, tail: str) -> None:
         width = shutil.get_terminal_size().columns - 1
