@@ -109,6 +109,8 @@ def test_every_yaml_example_is_valid(page: Path, block: str, tmp_path: Path) -> 
         for intent in grammar.intents.values():
             if intent.action is not None:
                 parse_action(intent.action, intent.action_place)
+    elif "context" in content:
+        assert Grammar.load([default_pack(), path]).phrases(1)
     elif all(isinstance(entry, dict) and "task" in entry for entry in content.values()):
         known = yaml.safe_load((ROOT / "models/catalog.yaml").read_text("utf-8"))["models"]
         keys = {key for entry in known.values() for key in entry}

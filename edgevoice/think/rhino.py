@@ -69,7 +69,8 @@ class _Reader:
         for name, (origin, body) in expressions.items():
             self.intent(name, origin, body)
         if "expressions" not in sections:
-            self.problems.add(context[0], "the grammar has no expressions", "add 'expressions:' with an intent")
+            if yamlfile.is_mapping(context[1]) or yamlfile.is_null(context[1]):
+                self.problems.add(context[0], "the grammar has no expressions", "add 'expressions:' with an intent")
         elif not expressions:
             self.problems.add(sections["expressions"][0], "there is not a single expression", "add an intent")
 
@@ -125,7 +126,7 @@ class _Reader:
                 self.problems.add(macro.origin, f"the rule '{name}' stands twice", f"the first is in {first}")
             # A macro that is wrong has been told of; its name stays known, so that its uses are no problems too.
             options = macro.options if name not in circular else ()
-            self.pack.rules[name] = Template(f"@{name}", _one_of(options or (Sequence((Text("?"),)),)), macro.origin)
+            self.pack.rules[name] = Template(f"@{name}", _one_of(options or (Sequence((Text("x"),)),)), macro.origin)
 
     def circular(self, macros: Mapping[str, _Macro]) -> set[str]:
         """The macros that refer to themselves; each loop of them is a problem."""
