@@ -55,8 +55,9 @@ class SpeechEnded(_Event, frozen=True):
 
     end: int
     """Position of the end of the last speech."""
-    reason: Literal["silence", "no_speech", "too_long", "end_of_audio"]
-    """Silence after speech, no speech at all, the longest utterance reached, or the recording is over."""
+    reason: Literal["complete", "silence", "no_speech", "too_long", "end_of_audio"]
+    """A pause after a complete command, silence after speech, no speech at all, the longest utterance reached, or the
+    recording is over."""
 
 
 class Transcript(_Event, frozen=True):

@@ -4,13 +4,13 @@ A script is text: ``.`` is 0.1 s of silence, every other character 0.1 s of a le
 hears exactly what was written. ``W`` is the wake word, letters are words (see ``WORDS``).
 """
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio, Reblock, concatenate
-from edgevoice.engines.protocols import AsrHint, Hypothesis, SpeechScore, WakeModel, WakeScore
+from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore, WakeModel, WakeScore
 from edgevoice.errors import EngineError, TextError
 
 UNIT = RATE // 10
@@ -139,9 +139,14 @@ class FakeVadSession:
 
 
 class FakeAsr:
-    """Reads the words of a script; ``!`` makes it fail."""
+    """Reads the words of a script; ``!`` makes it fail.
 
-    def __init__(self) -> None:
+    Args:
+        endings: by text, how it stands in the grammar; None for all others.
+    """
+
+    def __init__(self, endings: Mapping[str, Ending] | None = None) -> None:
+        self.endings = endings or {}
         self.finished = 0
         self.paused = 0
         self.open_sessions = 0
@@ -174,14 +179,18 @@ class FakeAsrSession:
 
     def pause(self) -> Hypothesis | None:
         self._engine.paused += 1
-        return Hypothesis(self._read(), confidence=0.9)
+        return self._final()
 
     def finish(self) -> Hypothesis:
         self._engine.finished += 1
-        return Hypothesis(self._read(), confidence=0.9)
+        return self._final()
 
     def close(self) -> None:
         self._engine.open_sessions -= 1
+
+    def _final(self) -> Hypothesis:
+        text = self._read()
+        return Hypothesis(text, confidence=0.9, ending=self._engine.endings.get(text))
 
     def _read(self) -> str:
         words: list[str] = []

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgevoice.engines.protocols import SpeechScore
-from edgevoice.listen.endpoint import Change, Ended, Endpoint, Options, Paused, Resumed, Started
+from edgevoice.listen.endpoint import Change, Ended, Endpoint, Glanced, Options, Paused, Resumed, Started
 
 FRAME = 512
-OPTIONS = Options(threshold=0.5, release=0.35, minimum=0.1, silence=0.5, pause=0.2, no_speech=2.0, maximum=5.0)
+OPTIONS = Options(
+    threshold=0.5, release=0.35, minimum=0.1, silence=0.5, glance=0.1, pause=0.2, no_speech=2.0, maximum=5.0
+)
 
 
 def run(probabilities: Sequence[float], options: Options = OPTIONS, start: int = 0) -> list[Change]:
@@ -29,7 +31,8 @@ def test_speech_then_silence() -> None:
     changes = run([0.0] * 10 + [0.9] * 20 + [0.0] * 40)
     assert changes == [
         Started(10 * FRAME),
-        Paused(30 * FRAME),
+        Glanced(),
+        Paused(),
         Ended(end=30 * FRAME, at=46 * FRAME, reason="silence"),  # 16 frames are the first 0.5 s
     ]
 
@@ -41,7 +44,7 @@ def test_hysteresis_keeps_speech_going_between_the_thresholds() -> None:
 
 def test_a_pause_that_ends_is_taken_back() -> None:
     changes = run([0.9] * 10 + [0.0] * 8 + [0.9] * 5 + [0.0] * 30)
-    assert [type(change) for change in changes] == [Started, Paused, Resumed, Paused, Ended]
+    assert [type(change) for change in changes] == [Started, Glanced, Paused, Resumed, Glanced, Paused, Ended]
     assert changes[-1] == Ended(end=23 * FRAME, at=39 * FRAME, reason="silence")
 
 
@@ -69,9 +72,63 @@ def test_frames_before_the_start_do_not_count() -> None:
     assert changes == [Ended(end=10 * FRAME, at=73 * FRAME, reason="no_speech")]
 
 
-def test_pause_can_be_switched_off() -> None:
-    options = Options(pause=0.5, silence=0.5)
+def test_a_short_pause_is_only_glanced_at() -> None:
+    changes = run([0.9] * 10 + [0.0] * 4 + [0.9] * 5)
+    assert [type(change) for change in changes] == [Started, Glanced, Resumed]
+
+
+def test_both_looks_can_be_switched_off() -> None:
+    options = Options(glance=0.5, pause=0.5, silence=0.5)
     assert [type(change) for change in run([0.9] * 10 + [0.0] * 30, options)] == [Started, Ended]
+
+
+def push(endpoint: Endpoint, probabilities: Sequence[float], at: int) -> list[Change]:
+    """Frames from number ``at`` on."""
+    return [
+        change
+        for index, probability in enumerate(probabilities, at)
+        for change in endpoint.push(SpeechScore(probability, index * FRAME, (index + 1) * FRAME))
+    ]
+
+
+def paused(quiet: int) -> Endpoint:
+    """Ten frames of speech and so many of silence."""
+    endpoint = Endpoint(OPTIONS, 0)
+    push(endpoint, [0.9] * 10 + [0.0] * quiet, 0)
+    return endpoint
+
+
+def test_a_shorter_silence_may_be_enough() -> None:
+    endpoint = paused(4)
+    assert endpoint.expect(0.25, complete=True) is None
+    assert push(endpoint, [0.0] * 30, 14)[-1] == Ended(end=10 * FRAME, at=18 * FRAME, reason="complete")
+    assert endpoint.expect(0.1, complete=True) is None
+
+
+def test_a_longer_silence_may_be_needed() -> None:
+    endpoint = paused(4)
+    assert endpoint.expect(1.0, complete=False) is None
+    assert push(endpoint, [0.0] * 60, 14)[-1] == Ended(end=10 * FRAME, at=42 * FRAME, reason="silence")
+
+
+def test_what_comes_late_ends_at_once() -> None:
+    assert paused(9).expect(0.25, complete=True) == Ended(end=10 * FRAME, at=19 * FRAME, reason="complete")
+
+
+def test_what_is_expected_holds_for_one_pause() -> None:
+    endpoint = paused(4)
+    endpoint.expect(0.2, complete=True)
+    assert endpoint.expect(0.3, complete=False) is None  # the last word counts
+    changes = push(endpoint, [0.9] + [0.0] * 30, 14)
+    assert changes[0] == Resumed()
+    assert changes[-1] == Ended(end=15 * FRAME, at=31 * FRAME, reason="silence")
+
+
+def test_nothing_is_expected_of_who_speaks() -> None:
+    endpoint = paused(4)
+    push(endpoint, [0.9], 14)
+    assert endpoint.expect(0.0, complete=True) is None
+    assert push(endpoint, [0.0] * 30, 15)[-1] == Ended(end=15 * FRAME, at=31 * FRAME, reason="silence")
 
 
 @given(st.lists(st.floats(0, 1), max_size=400))
@@ -81,8 +138,9 @@ def test_any_scores_give_an_orderly_history(probabilities: list[float]) -> None:
     assert kinds.count(Ended) <= 1
     assert Ended not in kinds[:-1]
     assert kinds.count(Started) <= 1
-    assert kinds.count(Paused) - kinds.count(Resumed) in (0, 1)
+    assert kinds.count(Glanced) - kinds.count(Resumed) in (0, 1)
+    assert kinds.count(Paused) <= kinds.count(Glanced)
     if len(probabilities) >= frames(OPTIONS.maximum) + 1:
         assert kinds[-1] is Ended
-    if Paused in kinds:
+    if Glanced in kinds:
         assert kinds[0] is Started

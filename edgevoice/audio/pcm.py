@@ -45,6 +45,10 @@ class Audio:
         skip = min(max(start - self.start, 0), len(self.samples))
         return Audio(self.samples[skip:], self.rate, self.start + skip)
 
+    def until(self, end: int) -> "Audio":
+        """The part before capture index ``end``; empty when the audio begins behind it."""
+        return Audio(self.samples[: max(end - self.start, 0)], self.rate, self.start)
+
 
 def from_float32(samples: Float32, rate: int, start: int = 0) -> Audio:
     """Audio from float samples in [-1, 1]; what lies outside is clipped."""

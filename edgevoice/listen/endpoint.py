@@ -1,6 +1,7 @@
 """From speech probabilities to the beginning, the pauses and the end of an utterance; once for all VAD engines.
 
-Hysteresis as in Silero's own post-processing: speech begins at one threshold and ends below a lower one.
+Hysteresis as in Silero's own post-processing: speech begins at one threshold and ends below a lower one. How much
+silence ends the utterance may be said anew in each pause (``Endpoint.expect``), when it is known what was said.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import msgspec
 from edgevoice.audio.pcm import RATE
 from edgevoice.engines.protocols import SpeechScore
 
-EndReason = Literal["silence", "no_speech", "too_long"]
+EndReason = Literal["complete", "silence", "no_speech", "too_long"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,15 +34,51 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = 0.15
     silence: Annotated[
-        float, msgspec.Meta(ge=0.1, le=10.0, description="Seconds of silence after speech that end the utterance.")
+        float,
+        msgspec.Meta(
+            ge=0.1,
+            le=10.0,
+            description="Seconds of silence after speech that end the utterance where the grammar does not tell: the "
+            "recogniser writes freely, or what was said is no command.",
+        ),
     ] = 0.6
+    silence_closed: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.0, le=10.0, description="Seconds of silence after a complete command to which nothing can be added."
+        ),
+    ] = 0.15
+    silence_open: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.0,
+            le=10.0,
+            description="Seconds of silence after a complete command to which something may be added, when the grammar "
+            "has as many commands that end there as go on. It grows with those that go on, up to 'silence'.",
+        ),
+    ] = 0.2
+    silence_unfinished: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.1, le=10.0, description="Seconds of silence after the beginning of a command, 'turn on the ...'."
+        ),
+    ] = 1.2
+    glance: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.0,
+            le=10.0,
+            description="Seconds of silence after which it is looked whether the command is complete; at least "
+            "'silence' switches that off.",
+        ),
+    ] = 0.06
     pause: Annotated[
         float,
         msgspec.Meta(
             ge=0.0,
             le=10.0,
             description="Seconds of silence after which the final recognition is begun on the chance that it stays "
-            "silent; at least 'silence' switches that off.",
+            "silent, unless the command was complete before; at least 'silence' switches that off.",
         ),
     ] = 0.2
     no_speech: Annotated[
@@ -59,16 +96,18 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Glanced:
+    """Silence has lasted ``glance``: a pause has begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class Paused:
     """Silence has lasted ``pause``: the end may be near."""
-
-    end: int
-    """Capture index at which the last speech ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Speech again after a pause."""
+    """Speech again after ``Glanced`` or ``Paused``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +119,7 @@ class Ended:
     reason: EndReason
 
 
-Change = Started | Paused | Resumed | Ended
+Change = Started | Glanced | Paused | Resumed | Ended
 
 
 class Endpoint:
@@ -97,9 +136,13 @@ class Endpoint:
         self._begin = start  # of the current stretch of speech
         self._voiced = 0  # samples of speech in the current stretches, until the utterance has started
         self._end = start  # of the last speech
+        self._heard = start  # end of the last frame
         self._started = False
+        self._glanced = False
         self._paused = False
         self._ended = False
+        self._silence = options.silence  # that ends the utterance
+        self._reason: EndReason = "silence"
 
     @property
     def speaking(self) -> bool:
@@ -112,6 +155,7 @@ class Endpoint:
             return []
         options = self._options
         changes: list[Change] = []
+        self._heard = score.end
         limit = min(options.release, options.threshold) if self._speaking else options.threshold
         if score.probability >= limit:
             if not self._speaking:
@@ -123,28 +167,50 @@ class Endpoint:
             if not self._started and self._voiced >= options.minimum * RATE:
                 self._started = True
                 changes.append(Started(self._begin))
-            if self._paused:
-                self._paused = False
+            if self._glanced or self._paused:
+                self._glanced = self._paused = False
+                self._silence, self._reason = options.silence, "silence"
                 changes.append(Resumed())
         else:
             self._speaking = False
-            quiet = (score.end - self._end) / RATE
             if not self._started:
-                if quiet >= options.pause:  # too short to be an utterance: forget it
+                if self._quiet >= options.pause:  # too short to be an utterance: forget it
                     self._voiced = 0
             else:
-                if not self._paused and options.pause <= quiet and options.pause < options.silence:
+                if not self._glanced and self._due(options.glance):
+                    self._glanced = True
+                    changes.append(Glanced())
+                if not self._paused and self._due(options.pause):
                     self._paused = True
-                    changes.append(Paused(self._end))
-                if quiet >= options.silence:
-                    return [*changes, self._finish(score.end, "silence")]
+                    changes.append(Paused())
+                if self._quiet >= self._silence:
+                    return [*changes, self._finish(self._reason)]
         if not self._started and not self._speaking and score.end - self._start >= options.no_speech * RATE:
             self._end = self._start
-            return [*changes, self._finish(score.end, "no_speech")]
+            return [*changes, self._finish("no_speech")]
         if score.end - self._start >= options.maximum * RATE:
-            return [*changes, self._finish(score.end, "too_long")]
+            return [*changes, self._finish("too_long")]
         return changes
 
-    def _finish(self, at: int, reason: EndReason) -> Ended:
+    def expect(self, silence: float, *, complete: bool) -> Ended | None:
+        """In a pause: so many seconds of silence in all end the utterance. Gives the end when they have passed already.
+
+        Args:
+            complete: whether what was said is a complete command.
+        """
+        if self._ended or self._speaking or not (self._glanced or self._paused):
+            return None
+        self._silence, self._reason = silence, "complete" if complete else "silence"
+        return self._finish(self._reason) if self._quiet >= silence else None
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds of silence since the last speech."""
+        return (self._heard - self._end) / RATE
+
+    def _due(self, silence: float) -> bool:
+        return silence <= self._quiet and silence < self._options.silence
+
+    def _finish(self, reason: EndReason) -> Ended:
         self._ended = True
-        return Ended(self._end, at, reason)
+        return Ended(self._end, self._heard, reason)

@@ -1,20 +1,26 @@
 """One utterance: audio from a tap through VAD and recognition to a transcript.
 
 The VAD runs on in its own thread while the recogniser is busy, so the end of speech is found in time. As soon as the
-speaker pauses, the final recognition is begun on the chance that the pause is the end; when they go on, its result is
-thrown away.
+speaker falls silent, the final recognition is begun on the chance that they have finished; when they go on, its result
+is thrown away. Where the recogniser follows the grammar, that result also says how much silence is needed
+(``edgevoice.listen.ending``).
+
+All of this happens at the ends of the VAD's frames, however long the blocks are that the audio comes in. With a
+recording every result is waited for before the next frame, as if it took no time; at a microphone a result that comes
+late ends the utterance late, and changes nothing else.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from edgevoice.audio.pcm import Audio, concatenate
-from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, VadEngine
+from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, SpeechScore, VadEngine
 from edgevoice.events import Event, Partial, SpeechEnded, SpeechStarted, Transcript
 from edgevoice.flow.hub import Tap, samples
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.endpoint import Ended, Endpoint, Options, Paused, Resumed, Started
+from edgevoice.listen.ending import patience
+from edgevoice.listen.endpoint import Ended, Endpoint, Glanced, Options, Paused, Resumed, Started
 
 Emit = Callable[[Event], None]
 
@@ -46,7 +52,7 @@ async def hear(
         begin: capture index at which the utterance's audio begins; what lies before it only warms the VAD up.
         count_from: capture index from which on speech counts as the beginning of the utterance.
         cue: called once when the user seems to wait for a sign that they may speak.
-        lossless: wait for the recogniser after every block, so that a recording gives the same partials at any speed.
+        lossless: wait for the recogniser after every frame, so that a recording gives the same events at any speed.
 
     Raises:
         EngineError, AudioError: recognition failed or fell behind.
@@ -54,41 +60,64 @@ async def hear(
     vad_worker, vad_engine = vad
     endpoint = Endpoint(options, count_from)
     vad_session = await vad_worker.call(vad_engine.open)
+    frames = _Frames()
     recogniser: Recogniser | None = None
     before: deque[Audio] = deque()  # what was heard before speech began
     ended: SpeechEnded | None = None
     position = begin
+
+    def end(change: Ended) -> None:
+        nonlocal ended
+        ended = SpeechEnded(at=change.at, end=change.end, reason=change.reason)
+
+    def judge(hypothesis: Hypothesis) -> float | None:
+        return patience(hypothesis, None if hint is None else hint.automaton, options)
+
+    def expect(hypothesis: Hypothesis, silence: float) -> None:
+        change = endpoint.expect(silence, complete=hypothesis.ending != "unfinished")
+        if change is not None and ended is None:
+            end(change)
+            tap.close()  # the loop below may be waiting for audio that is needed no more
+
     try:
         async for audio in tap:
             position = audio.end
             scores = await vad_worker.call(vad_session.feed, audio)
-            if recogniser is None:
-                before.append(audio)
-                while before[0].end < audio.end - samples(LEAD + options.minimum) - len(audio):
-                    before.popleft()
-            else:
-                recogniser.push(audio)
-            for change in [change for score in scores for change in endpoint.push(score)]:
-                match change:
-                    case Started():
-                        emit(SpeechStarted(at=change.at))
-                        recogniser = await _recogniser(asr, hint, emit)
-                        recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
-                    case Paused() if recogniser is not None:
-                        recogniser.pause()
-                    case Resumed() if recogniser is not None:
-                        recogniser.resume()
-                    case Ended():
-                        ended = SpeechEnded(at=change.at, end=change.end, reason=change.reason)
+            for piece, score in frames.push(audio, scores):
+                if ended is not None:
+                    break
+                if recogniser is None:
+                    before.append(piece)
+                    while before[0].end < piece.end - samples(LEAD + options.minimum) - len(piece):
+                        before.popleft()
+                else:
+                    recogniser.push(piece)
+                for change in endpoint.push(score):
+                    match change:
+                        case Started():
+                            emit(SpeechStarted(at=change.at))
+                            worker, engine = asr
+                            recogniser = Recogniser(worker, await worker.call(engine.open, hint), emit, judge, expect)
+                            recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
+                        case Glanced() if recogniser is not None and hint is not None and hint.automaton is not None:
+                            recogniser.look()
+                        case Paused() if recogniser is not None:
+                            recogniser.look()
+                        case Resumed() if recogniser is not None:
+                            recogniser.resume()
+                        case Ended():
+                            end(change)
+                if lossless and recogniser is not None:
+                    await recogniser.caught_up()
+            if ended is not None:
+                break
             waiting = recogniser is None and not endpoint.speaking
             if cue is not None and waiting and audio.end - count_from >= samples(CUE_AFTER):
                 await cue()
                 cue = None
-            if lossless and recogniser is not None:
-                await recogniser.caught_up()
-            if ended is not None:
-                break
         if ended is None:
+            if recogniser is not None:
+                recogniser.push(frames.rest)
             ended = SpeechEnded(at=position, end=position, reason="end_of_audio")
         emit(ended)
         hypothesis = Hypothesis("") if recogniser is None else await recogniser.finish()
@@ -101,21 +130,50 @@ async def hear(
             recogniser.close()
 
 
-async def _recogniser(asr: tuple[Worker, AsrEngine], hint: AsrHint | None, emit: Emit) -> "Recogniser":
-    worker, engine = asr
-    return Recogniser(worker, await worker.call(engine.open, hint), emit)
+class _Frames:
+    """Cuts audio where the VAD's frames end."""
+
+    def __init__(self) -> None:
+        self.rest = concatenate([])
+        """Audio behind the last frame."""
+
+    def push(self, audio: Audio, scores: Sequence[SpeechScore]) -> Iterator[tuple[Audio, SpeechScore]]:
+        """Each frame's score with the audio since the last one."""
+        pieces = [self.rest, audio] if len(self.rest) else [audio]
+        for score in scores:
+            parts = [piece.until(score.end) for piece in pieces]
+            pieces = [piece.since(score.end) for piece in pieces]
+            yield concatenate(part for part in parts if len(part)), score
+        self.rest = concatenate(piece for piece in pieces if len(piece))
 
 
 class Recogniser:
     """Feeds a recognition session in its thread. Only one step is in flight; what arrives meanwhile is fed as one
-    piece afterwards, so a slow machine makes fewer partials instead of falling behind."""
+    piece afterwards, so a slow machine makes fewer partials instead of falling behind.
 
-    def __init__(self, worker: Worker, session: AsrSession, emit: Emit) -> None:
+    Args:
+        judge: how much silence a hypothesis needs, or None when it does not tell; called in the session's thread.
+        expect: called with each hypothesis made early and what ``judge`` said of it, while the pause still lasts.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        session: AsrSession,
+        emit: Emit,
+        judge: Callable[[Hypothesis], float | None],
+        expect: Callable[[Hypothesis, float], None],
+    ) -> None:
         self._worker = worker
         self._session = session
         self._emit = emit
+        self._judge = judge
+        self._expect = expect
         self._pending: list[Audio] = []
-        self._paused = False
+        self._wanted = False
+        """An early hypothesis."""
+        self._pauses = 0
+        """That have ended."""
         self._early: Hypothesis | None = None
         self._partial = ""
         self._task: asyncio.Task[None] | None = None
@@ -125,15 +183,18 @@ class Recogniser:
             self._pending.append(audio)
             self._start()
 
-    def pause(self) -> None:
-        """Silence has begun: try to finish early, once everything before is fed."""
-        self._paused = True
+    def look(self) -> None:
+        """It is silent: try to finish early, once everything before is fed; in vain when that has given a complete
+        command in this pause."""
+        self._wanted = True
         self._start()
 
     def resume(self) -> None:
-        """Speech again: what was finished early is worthless."""
-        self._paused = False
+        """Speech again: what was finished early is worthless, or will be."""
+        self._wanted = False
+        self._pauses += 1
         self._early = None
+        self._start()
 
     async def caught_up(self) -> None:
         """Until everything pushed has been taken in; raises what went wrong there."""
@@ -156,18 +217,31 @@ class Recogniser:
         if self._task is None or (self._task.done() and self._task.exception() is None):
             self._task = asyncio.get_running_loop().create_task(self._run(), name="recogniser")
 
+    @property
+    def _complete(self) -> bool:
+        return self._early is not None and self._early.ending in ("closed", "open")
+
     async def _run(self) -> None:
-        while self._early is None:
+        while self._early is None or (self._wanted and not self._complete):
             if self._pending:
                 audio, self._pending = concatenate(self._pending), []
                 hypothesis = await self._worker.call(self._session.feed, audio)
                 if hypothesis is not None and hypothesis.text.strip() != self._partial:
                     self._partial = hypothesis.text.strip()
                     self._emit(Partial(at=audio.end, text=self._partial, stable=hypothesis.stable))
-            elif self._paused:
-                early = await self._worker.call(self._session.pause)
-                if self._paused:  # still: the speaker may have gone on meanwhile
-                    self._early = early
-                self._paused = False
+            elif self._wanted:
+                self._wanted = False
+                await self._finish_early(self._pauses)
             else:
                 return
+
+    async def _finish_early(self, pause: int) -> None:
+        early, silence = await self._worker.call(self._finish_and_judge)
+        if pause == self._pauses:  # the speaker has not gone on meanwhile
+            self._early = early
+            if early is not None and silence is not None:
+                self._expect(early, silence)
+
+    def _finish_and_judge(self) -> tuple[Hypothesis | None, float | None]:
+        early = self._session.pause()
+        return early, None if early is None else self._judge(early)

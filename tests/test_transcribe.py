@@ -1,0 +1,270 @@
+"""From audio to a transcript: when it is looked whether the speaker has finished, and what comes of it."""
+
+import asyncio
+import math
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from fakes import FakeAsr, FakeAsrSession, FakeVad, FakeVadSession, ScriptSource, perform
+
+from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.source import AudioSource
+from edgevoice.automaton import Automaton
+from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore
+from edgevoice.events import Event, Partial, SpeechEnded, Transcript
+from edgevoice.flow.hub import Hub
+from edgevoice.flow.worker import Worker
+from edgevoice.listen.ending import odds_of_more, patience
+from edgevoice.listen.endpoint import Options
+from edgevoice.listen.transcribe import Recogniser, hear
+from edgevoice.think.grammar import Grammar
+
+T = TypeVar("T")
+
+OPTIONS = Options(
+    silence=0.6, silence_closed=0.15, silence_open=0.3, silence_unfinished=1.2, glance=0.06, pause=0.2, minimum=0.1
+)
+PACK = """
+intents:
+  Light:
+    data:
+      - sentences:
+          - turn (on|off) the kitchen light
+          - turn (on|off) the bedroom light [in <colour>]
+          - <colour> light
+expansion_rules:
+  colour: (red|dark blue)
+skip_words: [please]
+"""
+
+
+@pytest.fixture
+def automaton(tmp_path: Path) -> Automaton:
+    path = tmp_path / "pack.yaml"
+    path.write_text(PACK, "utf-8")
+    return Grammar.load([path]).automaton
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    async def guarded() -> T:
+        return await asyncio.wait_for(main, 30)  # instead of a hang
+
+    return asyncio.run(guarded())
+
+
+async def listen(
+    source: AudioSource, asr: FakeAsr, vad: FakeVad, hint: AsrHint | None, options: Options = OPTIONS
+) -> list[Event]:
+    events: list[Event] = []
+    workers = Worker("edgevoice-vad"), Worker("edgevoice-asr")
+    hub = Hub(source, preroll=RATE, on_gap=lambda lost, at: None)
+    hub.hold()
+    pump = asyncio.create_task(hub.run())
+    with hub.tap(start=0) as tap:
+        await hear(
+            tap,
+            begin=0,
+            count_from=0,
+            vad=(workers[0], vad),
+            asr=(workers[1], asr),
+            hint=hint,
+            options=options,
+            emit=events.append,
+            cue=None,
+            lossless=source.lossless,
+        )
+    pump.cancel()
+    await asyncio.gather(pump, return_exceptions=True)
+    for worker in workers:
+        await worker.close()
+    assert asr.open_sessions == 0
+    return events
+
+
+class Heard:
+    def __init__(self, script: str, endings: Mapping[str, Ending], hint: AsrHint | None, block: int = 512) -> None:
+        self.asr = FakeAsr(endings)
+        self.events = run(listen(ScriptSource(script + "." * 60, block), self.asr, FakeVad(), hint))
+        (self.ended,) = (event for event in self.events if isinstance(event, SpeechEnded))
+        (self.transcript,) = (event for event in self.events if isinstance(event, Transcript))
+        self.text = self.transcript.text
+        self.silence = (self.ended.at - self.ended.end) / RATE
+
+
+HINT = AsrHint(automaton=Automaton((), ()))
+LIGHT = "turn on the kitchen light"
+
+
+def frames(silence: float) -> float:
+    """The whole frames that are at least so long."""
+    return math.ceil(silence / 0.032 - 1e-9) * 0.032
+
+
+@pytest.mark.parametrize(
+    ("ending", "silence", "reason", "looks"),
+    [
+        ("closed", 0.15, "complete", 1),
+        ("open", 0.3, "complete", 1),
+        ("unfinished", 1.2, "silence", 2),
+        (None, 0.6, "silence", 2),
+    ],
+)
+def test_the_grammar_says_how_much_silence_is_needed(
+    automaton: Automaton, ending: Ending | None, silence: float, reason: str, looks: int
+) -> None:
+    endings: dict[str, Ending] = {} if ending is None else {LIGHT: ending}
+    if ending == "open":
+        endings = {"turn on the bedroom light": "open"}
+    heard = Heard("...ooookkkk" if ending != "open" else "...oooobbbb", endings, AsrHint(automaton=automaton))
+    assert heard.silence == frames(silence)
+    assert heard.ended.reason == reason
+    assert (heard.asr.paused, heard.asr.finished) == (looks, 0)
+
+
+def test_without_a_grammar_the_first_look_is_later() -> None:
+    heard = Heard("...ooookkkk", {LIGHT: "closed"}, AsrHint(phrases=[LIGHT]))
+    assert heard.asr.paused == 1
+    assert heard.silence == frames(0.2)
+
+
+def test_who_goes_on_is_heard_to_the_end() -> None:
+    endings: dict[str, Ending] = {"turn on": "unfinished", LIGHT: "closed"}
+    heard = Heard("...oooo.........kkkk", endings, HINT)  # 0.9 s, more than ends anything else
+    assert heard.text == LIGHT
+    assert heard.silence == frames(0.15)
+    assert Heard("...oooo.........kkkk", {LIGHT: "closed"}, HINT).text == "turn on"
+
+
+def test_what_was_understood_in_a_pause_does_not_end_the_next_one() -> None:
+    endings: dict[str, Ending] = {"turn on": "closed"}
+    heard = Heard("...oooo.kkkk", endings, HINT)
+    assert (heard.text, heard.ended.reason) == (LIGHT, "silence")
+    assert heard.silence == frames(0.6)
+
+
+@pytest.mark.parametrize("script", ["...ooookkkk", "...oooo.kkkk", "...oooo........kkkk"])
+def test_blocks_of_any_length_give_the_same_events(script: str) -> None:
+    endings: dict[str, Ending] = {"turn on": "unfinished", LIGHT: "closed"}
+    expected = Heard(script, endings, HINT)
+    assert any(isinstance(event, Partial) for event in expected.events)
+    for block in (100, 2048, 5000):
+        heard = Heard(script, endings, HINT, block)
+        assert heard.events == expected.events
+        assert heard.asr.paused == expected.asr.paused
+
+
+def test_a_result_that_comes_late_ends_the_utterance_at_once() -> None:
+    """At a microphone, where nothing waits for the recogniser: no audio comes any more when it has its result."""
+    everything = perform("...ooookkkk....")
+    go = threading.Event()
+
+    class Vad(FakeVad):
+        def open(self) -> FakeVadSession:
+            return VadSession()
+
+    class VadSession(FakeVadSession):
+        def feed(self, audio: Audio) -> Sequence[SpeechScore]:
+            if audio.end == everything.end:
+                go.set()
+            return super().feed(audio)
+
+    class SlowAsr(FakeAsr):
+        def open(self, hint: AsrHint | None = None) -> FakeAsrSession:
+            super().open(hint)
+            return SlowSession(self)
+
+    class SlowSession(FakeAsrSession):
+        def pause(self) -> Hypothesis | None:
+            assert go.wait(30)
+            return super().pause()
+
+    class Microphone:
+        lossless = False
+        eager = True
+
+        async def blocks(self) -> AsyncGenerator[Audio, None]:
+            yield everything
+            await asyncio.Event().wait()
+
+        async def close(self) -> None:
+            pass
+
+    events = run(listen(Microphone(), SlowAsr({LIGHT: "closed"}), Vad(), HINT))
+    (ended,) = (event for event in events if isinstance(event, SpeechEnded))
+    assert ended.reason == "complete"
+    assert everything.end - 1024 < ended.at <= everything.end
+
+
+def test_a_result_of_the_pause_before_is_thrown_away() -> None:
+    go = threading.Event()
+    begun = threading.Event()
+    expected: list[str] = []
+
+    class Session(FakeAsrSession):
+        def pause(self) -> Hypothesis | None:
+            begun.set()
+            assert go.wait(30)
+            return super().pause()
+
+    async def main() -> Hypothesis:
+        worker = Worker("edgevoice-asr")
+        asr = FakeAsr()
+        asr.open_sessions = 1
+        recogniser = Recogniser(
+            worker,
+            Session(asr),
+            lambda event: None,
+            lambda heard: 0.1,
+            lambda heard, silence: expected.append(heard.text),
+        )
+        recogniser.push(perform("oooo"))
+        recogniser.look()
+        await asyncio.to_thread(begun.wait, 30)
+        recogniser.resume()
+        recogniser.push(perform("kkkk"))
+        recogniser.look()
+        go.set()
+        try:
+            return await recogniser.finish()
+        finally:
+            recogniser.close()
+            await worker.close()
+
+    assert run(main()).text == LIGHT
+    assert expected == [LIGHT]
+
+
+@pytest.mark.parametrize(
+    ("words", "odds"),
+    [
+        ("turn on the kitchen light", 0.0),
+        ("turn on the kitchen light please", 0.0),
+        ("please turn off the bedroom light", 1.0),
+        ("turn off the bedroom light in red", 0.0),
+        ("dark blue light", 0.0),
+        ("turn on the", float("inf")),
+        ("turn off the bedroom light in dark", float("inf")),
+        ("make coffee", 1.0),
+    ],
+)
+def test_how_likely_something_follows(automaton: Automaton, words: str, odds: float) -> None:
+    assert odds_of_more(automaton, words.split()) == odds
+
+
+def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
+    path = tmp_path / "pack.yaml"
+    sentences = ["make tea", "make tea with milk", "make tea with sugar", "make tea now"]
+    path.write_text(f"intents: {{Tea: {{data: [{{sentences: {sentences}}}]}}}}", "utf-8")
+    automaton = Grammar.load([path]).automaton
+    assert odds_of_more(automaton, ["make", "tea"]) == 3.0
+    waits = [patience(Hypothesis("make tea", ending="open"), grammar, OPTIONS) for grammar in (None, automaton)]
+    assert waits[0] == OPTIONS.silence_open
+    assert waits[1] == pytest.approx(OPTIONS.silence_open + 0.143, abs=0.001)
+
+
+@pytest.mark.parametrize("hypothesis", [Hypothesis(""), Hypothesis("x"), Hypothesis(" ", ending="closed")])
+def test_what_is_not_understood_says_nothing(automaton: Automaton, hypothesis: Hypothesis) -> None:
+    assert patience(hypothesis, automaton, OPTIONS) is None
