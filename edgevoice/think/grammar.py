@@ -241,6 +241,8 @@ class Grammar:
         """Warnings about sentences that are as good a sentence of another intent; found by trying some sentences of
         every template, in which each alternative has its turn."""
         compiled, seen = self._compiled, set()
+        if len(self._intents) < 2:
+            return
         samples = min(_SAMPLES, _MAX_SAMPLES // len(compiled.templates))
         if not samples:
             log.info("%d templates: not checked for sentences of two intents", len(compiled.templates))
