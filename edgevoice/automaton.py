@@ -80,7 +80,7 @@ Arc = Jump | Call | AnyWord | Begin | Meaning | End | Accept
 _NO_WORDS: dict[str, tuple[int, ...]] = {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Net:
     """States 0 (start), 1 (final) and up."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import Float32
 from edgevoice.engines import onnx
@@ -76,24 +77,43 @@ class WhisperNet:
         """Begin to write a text about the audio that was encoded."""
         return Decoding(self, {**self._empty, **cross})
 
-    def _run(self, feed: dict[str, Any], tokens: Sequence[int]) -> Float32:
-        feed["tokens"] = self._value(np.array([tokens], np.int64))
+    def _run(self, feed: dict[str, Any], tokens: NDArray[np.int64]) -> Float32:
+        feed["tokens"] = self._value(tokens)
         logits, *own = self._decoder.run_with_ort_values(self._decoder_outputs, feed)
         feed.update(zip(self._past_names, own, strict=True))
-        result: Float32 = logits.numpy()[0]
+        result: Float32 = logits.numpy()
         return result
 
 
 class Decoding:
-    """One text that is being written, token by token."""
+    """One text that is being written, token by token; or several beams of it."""
 
     def __init__(self, net: WhisperNet, feed: dict[str, Any]) -> None:
         self._net = net
         self._feed = feed
 
     def step(self, tokens: Sequence[int]) -> Float32:
-        """Append tokens; the logits of the one after them, shape [vocabulary]."""
-        return self._net._run(self._feed, tokens)
+        """Append tokens to the one text; the logits of the one after them, shape [vocabulary]."""
+        result: Float32 = self._net._run(self._feed, np.array([tokens], np.int64))[0]
+        return result
+
+    def share(self) -> None:
+        """Make all that was written so far the prefix of all beams, which is kept only once."""
+        feed = self._feed
+        for layer in range(self._net.layers):
+            for part in ("key", "value"):
+                own = feed[f"past_{part}_{layer}"].numpy()
+                feed[f"prefix_{part}_{layer}"] = self._net._value(own[0])
+                feed[f"past_{part}_{layer}"] = self._net._empty[f"past_{part}_{layer}"]
+
+    def step_beams(self, tokens: Sequence[int], parents: Sequence[int]) -> Float32:
+        """Append a token to each beam; the logits of the ones after them, shape [beams, vocabulary].
+
+        Args:
+            parents: by beam, the one of the step before that it goes on from; 0 after ``share``.
+        """
+        self._feed["parents"] = self._net._value(np.array(parents, np.int64))
+        return self._net._run(self._feed, np.array(tokens, np.int64)[:, None])
 
 
 def _dims(path: Path) -> dict[str, Any]:

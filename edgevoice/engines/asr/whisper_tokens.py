@@ -5,14 +5,19 @@ alphabet (Radford et al., 2019), in which the printable bytes of Latin-1 stand f
 ascending order, are the characters from U+0100 on.
 """
 
+import itertools
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from edgevoice.errors import ConfigError, ModelError
+
+_PIECES = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[^\W\d_]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+")
+"""GPT-2's: what is never joined with its neighbours."""
 
 
 @cache
@@ -47,7 +52,7 @@ def write(token: bytes) -> str:
     return "".join(alphabet[byte] for byte in token)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tokens:
     texts: Sequence[str]
     """The text tokens by number, written in the alphabet."""
@@ -68,6 +73,27 @@ class Tokens:
         """The text of the tokens, special ones left out. Bytes that are no UTF-8 become U+FFFD."""
         written = "".join(self.texts[token] for token in tokens if token < len(self.texts))
         return spell(written).decode("utf-8", errors="replace")
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {spell(text): number for number, text in enumerate(self.texts)}
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text by byte pair encoding (Sennrich et al., 2016): in every piece, of all neighbours that
+        make a token, the ones that make the lowest numbered are joined first."""
+        numbers = self._numbers
+        found = []
+        for piece in _PIECES.findall(text):
+            parts = [bytes([byte]) for byte in piece.encode()]
+            while len(parts) > 1:
+                joined = [numbers.get(left + right, len(numbers)) for left, right in itertools.pairwise(parts)]
+                best = min(joined)
+                if best == len(numbers):
+                    break
+                at = joined.index(best)
+                parts[at : at + 2] = [parts[at] + parts[at + 1]]
+            found += [numbers[part] for part in parts]
+        return found
 
     def prefix(self, language: str | None) -> list[int]:
         """What every decoding begins with.
