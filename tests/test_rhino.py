@@ -227,6 +227,16 @@ MISTAKES = {
         'one: ["a ^@two',
         "the macro refers to itself: @one -> @two -> @one",
     ),
+    "macros in a circle": (
+        expression('"go"', more='  macros:\n    z: ["@a"]\n    a: [b, "@b"]\n    b: ["@c"]\n    c: ["(@a)"]\n'),
+        'a: [b, "^@b',
+        "the macro refers to itself: @a -> @b -> @c -> @a",
+    ),
+    "no words in a macro": (
+        expression('"@m tea"', more='  macros:\n    m: [a, "hot (...)", b]\n'),
+        '"hot (^...',
+        "nothing is left of '...' as words",
+    ),
     "never closed": (expression('"go [left, right"'), '"go ^[left', "this '[' is never closed; add a ']'"),
     "never opened": (expression('"go left) now"'), "go left^)", "')' without a '(' before it"),
     "crossed": (expression('"go [left (now])"'), "now^]", "']' where ')' must come first"),
