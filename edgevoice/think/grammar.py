@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import overload
 
 from edgevoice import yamlfile
 from edgevoice.automaton import Automaton
+from edgevoice.engines.protocols import Hypothesis
 from edgevoice.errors import GrammarError
 from edgevoice.events import SlotValue
 from edgevoice.problems import Problems, Value
@@ -164,10 +165,13 @@ class Grammar:
 
     def match(self, text: str) -> Match | NoMatch:
         """The intent of a text, or why there is none."""
+        return self._exact(text) or self._no_match(self._ready, normalise(text))
+
+    def _exact(self, text: str) -> Match | None:
         ready, words = self._ready, normalise(text)
         found = ready.matcher.candidates(words)
         if not found:
-            return self._no_match(ready, words)
+            return None
         best = found[0]
         template, block = self._compiled.templates[best.template]
         steps = read_steps(best, words, ready.automaton.nets)
@@ -175,6 +179,41 @@ class Grammar:
         spec = self._specs[id(block)]
         explanation = Explanation(template.text, template.place.short, steps)
         return Match(Intent(spec.name, slots), spec, " ".join(words), score(steps), explanation)
+
+    def understand(self, hypothesis: Hypothesis, refuse_below: float = 0.0) -> Match | NoMatch:
+        """The intent of what a recogniser gives.
+
+        Where it has readings of this grammar, those of one meaning are taken together: "get me a latte" and "I want a
+        latte" are one answer. Otherwise its text is matched.
+
+        Args:
+            refuse_below: confidence below which a reading is no command.
+        """
+        if hypothesis.readings is None:
+            return self.match(hypothesis.text)
+        text = " ".join(normalise(hypothesis.text))
+        heard = 1.0 if hypothesis.confidence is None else hypothesis.confidence
+        found = [
+            (match, reading.probability) for reading in hypothesis.readings if (match := self._exact(reading.text))
+        ]
+        if not found:
+            return NoMatch(text, None, None, None, None, "no sentence fits what was heard")
+        meanings: dict[Hashable, float] = {}
+        for match, probability in found:
+            meanings[match.meaning] = meanings.get(match.meaning, 0.0) + probability
+        likeliest = max(meanings, key=lambda meaning: meanings[meaning])
+        best = next(match for match, _ in found if match.meaning == likeliest)
+        if heard < refuse_below:
+            why = f"it does not sound like a command: confidence {heard:.2f}, needed is {refuse_below:g}"
+            return NoMatch(text, best.text, best.intent.name, best.explanation.place, None, why)
+        intent = best.intent
+        alike = [(match.intent.slots, probability) for match, probability in found if match.intent.name == intent.name]
+        slots = {
+            name: heard * sum(probability for slots, probability in alike if slots.get(name) == value)
+            for name, value in intent.slots.items()
+        }
+        confidence = heard * sum(probability for _, probability in alike)
+        return replace(best, confidence=confidence, slot_confidence=slots)
 
     def phrases(self, limit: int) -> Phrases:
         """At most ``limit`` sentences, every template having its turn; see ``Phrases.cut``."""

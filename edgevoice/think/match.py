@@ -96,6 +96,11 @@ class Match:
     slot_confidence: Mapping[str, float] = field(default_factory=dict)
     """By slot: probability of its value. Empty when only a text was to go by."""
 
+    @property
+    def meaning(self) -> tuple[str, frozenset[tuple[str, SlotValue]]]:
+        """Intent and slots, to be compared."""
+        return self.intent.name, frozenset(self.intent.slots.items())
+
 
 @dataclass(frozen=True, slots=True)
 class NoMatch:

@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio, Float32
+from edgevoice.automaton import Automaton
 from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
+from edgevoice.engines.asr.whisper_grammar import GrammarReader, Read
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_stream import Agreement, Schedule, quietest
 from edgevoice.engines.protocols import AsrHint, Hypothesis, ModelPaths
@@ -20,6 +22,8 @@ _CUT_AFTER = 20 * RATE
 """The cut is made at the quietest place between this and the window's end."""
 _SHORTEST = RATE // 10
 """Less audio than this holds no word."""
+_BELIEVED = 0.5
+"""Confidence from which a reading of a command is taken for what was said."""
 _SILENCE = 1e-4
 """A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
 
@@ -60,6 +64,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     suppress_symbols: Annotated[
         bool, msgspec.Meta(description="Never write brackets, notes and other signs that nobody speaks.")
     ] = True
+    constrain: Annotated[
+        bool,
+        msgspec.Meta(description="Hear only what the intents' sentences allow; else write freely, and match the text."),
+    ] = True
+    beams: Annotated[
+        int,
+        msgspec.Meta(
+            description="Sentences of the intents that are followed at the same time. Fewer are faster, and a little "
+            "less accurate in noise.",
+            ge=1,
+            le=32,
+        ),
+    ] = 8
+    prompt: Annotated[
+        bool, msgspec.Meta(description="Tell the recogniser beforehand which words the intents have.")
+    ] = True
     no_speech_threshold: Annotated[
         float,
         msgspec.Meta(
@@ -80,13 +100,29 @@ class WhisperEngine:
         self.tokens = tokens
         self._net: WhisperNet | None = net
         self._rules: Rules = rules(tokens, options.language, options.suppress_symbols, options.max_tokens)
+        self._reader: GrammarReader | None = GrammarReader(
+            net, tokens, self._rules, width=options.beams, prompt=options.prompt
+        )
 
-    def open(self, hint: AsrHint | None = None) -> "WhisperSession":
-        """A session for one utterance. Whisper writes freely: the hint is not used."""
+    def open(self, hint: AsrHint | None = None) -> "WhisperSession | CommandSession":
+        """A session for one utterance: held to the sentences of the hint's automaton, if there is one."""
+        if hint is not None and hint.automaton is not None and self.options.constrain:
+            if self._reader is None:
+                raise RuntimeError("the engine is closed")
+            self._reader.prepare(hint.automaton)  # now, while the command is being spoken
+            return CommandSession(self, hint.automaton)
         return WhisperSession(self)
 
     def close(self) -> None:
-        self._net = None
+        self._net = self._reader = None
+
+    def read(self, samples: Float32, automaton: Automaton) -> Read:
+        """The sentence of the automaton that at most 30 s of audio hold."""
+        if self._reader is None:
+            raise RuntimeError("the engine is closed")
+        if _silent(samples):
+            return Read((), 0.0, None)
+        return self._reader.read(samples, automaton, context=len(samples) / RATE + self.options.padding)
 
     def decode(self, samples: Float32, forced: Sequence[int] = (), *, retry: bool = True) -> Decoded:
         """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens.
@@ -94,7 +130,7 @@ class WhisperEngine:
         if self._net is None:
             raise RuntimeError("the engine is closed")
         nothing = Decoded([], 0.0, 1.0, False)
-        if len(samples) < _SHORTEST or np.abs(samples).max() < _SILENCE:
+        if _silent(samples):
             return nothing
         options = self.options
         context = max(len(samples) / RATE + options.padding, options.min_context)
@@ -103,6 +139,41 @@ class WhisperEngine:
         if not forced and unsure and result.no_speech > options.no_speech_threshold:
             return nothing
         return result
+
+
+def _silent(samples: Float32) -> bool:
+    return len(samples) < _SHORTEST or bool(np.abs(samples).max() < _SILENCE)
+
+
+class CommandSession:
+    """One command. Only the last 28 s are listened to: nobody speaks a longer one."""
+
+    def __init__(self, engine: WhisperEngine, automaton: Automaton) -> None:
+        self._engine = engine
+        self._automaton = automaton
+        self._heard = np.zeros(0, np.float32)
+        self._paused: Hypothesis | None = None
+
+    def feed(self, audio: Audio) -> None:
+        """Give nothing yet: half a command is no sentence."""
+        if len(audio):
+            self._heard = np.concatenate([self._heard, audio.float32()])[-_WINDOW:]
+            self._paused = None
+
+    def pause(self) -> Hypothesis:
+        if self._paused is None:
+            read = self._engine.read(self._heard, self._automaton)
+            text = read.readings[0].text if read.readings else ""
+            if read.confidence < _BELIEVED:  # no command: what was said instead?
+                text = self._engine.tokens.text(self._engine.decode(self._heard).tokens).strip()
+            self._paused = Hypothesis(text, len(text), read.confidence, read.readings, read.ending)
+        return self._paused
+
+    def finish(self) -> Hypothesis:
+        return self.pause()
+
+    def close(self) -> None:
+        self._heard = np.zeros(0, np.float32)
 
 
 class WhisperSession:

@@ -88,8 +88,13 @@ def _attempt(net: WhisperNet, rule: Rules, samples: Float32, length: int, forced
     heard = np.zeros(length, np.float32)
     heard[: len(samples)] = samples[:length]
     decoding = net.open(net.encode(log_mel(heard, net.mels)))
-    limit = min(rule.limit, int(_TOKENS_BASE + _TOKENS_PER_SECOND * len(samples) / RATE))
+    limit = min(rule.limit, token_limit(len(samples)))
     return _greedy(decoding, rule, min(limit, net.text_positions - len(rule.prefix) - 1), forced)
+
+
+def token_limit(length: int) -> int:
+    """The most tokens that a text of so many samples can have."""
+    return int(_TOKENS_BASE + _TOKENS_PER_SECOND * length / RATE)
 
 
 def _greedy(decoding: Decoding, rule: Rules, limit: int, forced: Sequence[int]) -> Decoded:

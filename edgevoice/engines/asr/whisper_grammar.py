@@ -1,0 +1,132 @@
+"""Reading a command out of audio: Whisper held to the sentences of a grammar.
+
+Encoder, prompt and beam search, then the sums over all spellings of a sentence, and how far the result is to be
+believed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgevoice.audio.pcm import RATE, Float32
+from edgevoice.automaton import Automaton
+from edgevoice.engines.asr import vocabulary
+from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
+from edgevoice.engines.asr.whisper_beam import Found, Scored, search
+from edgevoice.engines.asr.whisper_decode import Rules, token_limit
+from edgevoice.engines.asr.whisper_mel import HOP, log_mel
+from edgevoice.engines.asr.whisper_net import WhisperNet
+from edgevoice.engines.asr.whisper_tokens import Tokens
+from edgevoice.engines.protocols import Ending, Reading
+
+_PROMPT = 100
+"""Tokens of the prompt at most: more of them cost time at every command and help no further."""
+
+_NEGLIGIBLE = 1e-4
+"""Readings less likely than this are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    readings: Sequence[Reading]
+    confidence: float
+    """Probability that the audio holds a sentence of the grammar at all, 0..1."""
+    ending: Ending | None
+
+
+class GrammarReader:
+    """Reads commands. Keeps what it made for the grammar of the last time, so the first reading costs most.
+
+    Args:
+        width: beams.
+        prompt: whether Whisper is told the grammar's phrases.
+    """
+
+    def __init__(self, net: WhisperNet, tokens: Tokens, rules: Rules, *, width: int, prompt: bool) -> None:
+        self._net = net
+        self._tokens = tokens
+        self._rules = rules
+        self._width = width
+        self._with_prompt = prompt
+        self._speller = Speller(tokens, rules.suppress)
+        self._automaton: Automaton | None = None
+        self._prefix: Sequence[int] = ()
+
+    def prepare(self, automaton: Automaton) -> TokenAutomaton:
+        """Spell a grammar's first words, and choose its prompt."""
+        if automaton is not self._automaton:
+            self._follower = TokenAutomaton(automaton, self._speller)
+            self._follower.allowed(self._follower.start)
+            prompt = self._prompt(automaton) if self._with_prompt else []
+            self._prefix = [*prompt, *self._rules.prefix]
+            self._automaton = automaton
+        return self._follower
+
+    def _prompt(self, automaton: Automaton) -> Sequence[int]:
+        prompt = [self._tokens.previous]
+        for phrase in vocabulary.phrases(automaton):
+            more = self._tokens.encode(f", {phrase}" if len(prompt) > 1 else f" {phrase}")
+            if len(prompt) + len(more) > _PROMPT:
+                break
+            prompt += more
+        return prompt if len(prompt) > 1 else []
+
+    def read(self, samples: Float32, automaton: Automaton, *, context: float) -> Read:
+        """The sentence of the grammar that the audio holds.
+
+        Args:
+            samples: at most 30 s.
+            context: seconds of audio and silence that Whisper sees; it always sees all audio.
+        """
+        follower = self.prepare(automaton)
+        longest = self._net.audio_positions * 2 * HOP
+        length = min(max(len(samples), int(context * RATE)), longest)
+        heard = np.zeros(length - length % (2 * HOP), np.float32)
+        heard[: len(samples)] = samples[: len(heard)]
+        decoding = self._net.open(self._net.encode(log_mel(heard, self._net.mels)))
+        logits = decoding.step(self._prefix)
+        decoding.share()
+        limit = min(self._rules.limit, token_limit(len(samples)), self._net.text_positions - len(self._prefix) - 1)
+        found = search(
+            decoding,
+            logits,
+            follower,
+            end=self._rules.end,
+            suppress=self._rules.suppress,
+            width=self._width,
+            limit=limit,
+        )
+        if not found.texts:
+            return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
+        return Read(_readings(found.texts, follower), confidence(found.texts[0]), _ending(found))
+
+
+def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading]:
+    """Sentences with the probabilities of all their spellings summed up. What may be read in several ways counts for
+    each of them."""
+    best = texts[0].score
+    weights: dict[str, float] = {}
+    for text in texts:
+        weight = math.exp(text.score - best)
+        if weight < _NEGLIGIBLE:
+            break
+        for words in follower.sentences(text.tokens):
+            sentence = " ".join(words)
+            weights[sentence] = weights.get(sentence, 0.0) + weight
+    total = sum(weights.values())
+    ordered = sorted(weights.items(), key=lambda item: -item[1])
+    return [Reading(sentence, weight / total) for sentence, weight in ordered if weight >= _NEGLIGIBLE * total]
+
+
+def _ending(found: Found) -> Ending:
+    if found.unfinished > found.texts[0].score:
+        return "unfinished"
+    return "open" if found.texts[0].more else "closed"
+
+
+def confidence(text: Scored) -> float:
+    """Probability that a sentence was said, from how it fits the audio."""
+    mean = text.full / (len(text.tokens) + 1)
+    return 1.0 / (1.0 + math.exp(-4.0 * (mean + 1.75)))
