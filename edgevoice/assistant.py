@@ -12,7 +12,7 @@ from edgevoice.audio.pcm import Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import TASKS, Config
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import AsrHint, ModelPaths, WakeEngine
+from edgevoice.engines.protocols import ModelPaths, WakeEngine
 from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, Wake
 from edgevoice.flow.hub import Hub, samples
@@ -53,13 +53,13 @@ def load_skills(config: Config, worker: Worker) -> Skills:
         for name, spec in grammar.intents.items()
         if spec.action is not None
     }
-    hint = None
+    said: tuple[str, ...] = ()
     if config.asr.engine == "vosk":
         phrases = grammar.phrases(PHRASES)
         # A recogniser hears nothing but its phrases; with some of them missing, those sentences could not be said.
-        if phrases and phrases.complete:
-            hint = AsrHint(tuple(phrases))
-    return Skills(grammar, actions, hint, worker)
+        if phrases.complete:
+            said = tuple(phrases)
+    return Skills(grammar, actions, said, config.intents.min_confidence, worker)
 
 
 @asynccontextmanager

@@ -53,6 +53,15 @@ class Intents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     default_pack: Annotated[
         bool, msgspec.Meta(description="Use the pack of commands for a home that comes with edgevoice.")
     ] = True
+    min_confidence: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.0,
+            le=1.0,
+            description="Confidence below which what was said is taken for no command. Higher refuses more talk that "
+            "is none, and more commands.",
+        ),
+    ] = 0.5
 
 
 class Assistant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,14 +1,14 @@
 """One turn of the conversation, top to bottom. Barge-in is its cancellation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from edgevoice.audio.pcm import RATE
 from edgevoice.audio.source import AudioSink
 from edgevoice.config import Config
-from edgevoice.engines.protocols import AsrEngine, AsrHint, TtsEngine, VadEngine
+from edgevoice.engines.protocols import AsrEngine, AsrHint, Hypothesis, TtsEngine, VadEngine
 from edgevoice.errors import ActionError, EdgeVoiceError, OutputError, TextError
 from edgevoice.events import (
     ActionDone,
@@ -18,7 +18,6 @@ from edgevoice.events import (
     NotUnderstood,
     Reply,
     Speaking,
-    Transcript,
     Wake,
 )
 from edgevoice.flow.hub import Hub, samples
@@ -55,8 +54,19 @@ class Skills:
     grammar: Grammar
     actions: dict[str, Action]
     """By intent; an intent without an action only answers."""
-    hint: AsrHint | None
+    phrases: Sequence[str]
+    """All that can be said, for a recogniser that wants it so; empty when that is too much."""
+    refuse_below: float
+    """Confidence below which nothing was understood."""
     worker: Worker
+
+    @property
+    def hint(self) -> AsrHint:
+        """What can be said now; lists may have been replaced since the last turn."""
+        return AsrHint(self.phrases, self.grammar.automaton)
+
+    def understand(self, hypothesis: Hypothesis) -> Match | NoMatch:
+        return self.grammar.understand(hypothesis, self.refuse_below)
 
 
 @dataclass
@@ -90,10 +100,10 @@ class Turn:
                 get through.
         """
         try:
-            transcript = await self._listen(wake)
-            if not transcript.text:
+            hypothesis = await self._listen(wake)
+            if not hypothesis.text:
                 return "no_speech"
-            match = await self.skills.worker.call(self.skills.grammar.match, transcript.text)
+            match = await self.skills.worker.call(self.skills.understand, hypothesis)
             if isinstance(match, NoMatch):
                 return await self._decline(match)
             return await self._answer(match)
@@ -104,14 +114,14 @@ class Turn:
         except EdgeVoiceError as error:
             return await self._apologise(error, self.config.assistant.apology)
 
-    async def _listen(self, wake: Wake) -> Transcript:
-        """What the user said; empty when nothing came for as long as the configuration allows."""
+    async def _listen(self, wake: Wake) -> Hypothesis:
+        """What the user said, without the wake phrase; empty when nothing came in the time the configuration allows."""
         options = self.config.endpoint
         begin, count_from = wake.at - samples(self.config.assistant.overlap), wake.at
         cue = self._cue if self.config.assistant.earcons else None
         while True:
             with self.hub.tap(start=count_from - samples(VAD_WARM_UP)) as tap:
-                transcript = await hear(
+                heard = await hear(
                     tap,
                     begin=begin,
                     count_from=count_from,
@@ -123,12 +133,13 @@ class Turn:
                     cue=cue,
                     lossless=self.hub.lossless,
                 )
-            text = strip_phrase(transcript.text, wake.phrase)
-            waited = transcript.at - wake.at >= options.no_speech * RATE
+            at = heard.transcript.at
+            text = strip_phrase(heard.transcript.text, wake.phrase)
+            waited = at - wake.at >= options.no_speech * RATE
             if text or waited or self.hub.ended:
-                return Transcript(at=transcript.at, text=text, confidence=transcript.confidence)
+                return replace(heard.hypothesis, text=text)
             cue = None
-            begin = count_from = transcript.at  # a cough, or the wake word's tail: go on listening
+            begin = count_from = at  # a cough, or the wake word's tail: go on listening
 
     async def _cue(self) -> None:
         await self.sink.play(earcon("wake"))

@@ -155,15 +155,16 @@ class FakeAsr:
 
     def open(self, hint: AsrHint | None = None) -> "FakeAsrSession":
         self.open_sessions += 1
-        return FakeAsrSession(self)
+        return FakeAsrSession(self, constrained=bool(self.endings) and hint is not None and hint.automaton is not None)
 
     def close(self) -> None:
         pass
 
 
 class FakeAsrSession:
-    def __init__(self, engine: FakeAsr) -> None:
+    def __init__(self, engine: FakeAsr, *, constrained: bool = False) -> None:
         self._engine = engine
+        self.constrained = constrained
         self._heard: list[Audio] = []
         self._text = ""
 

@@ -132,7 +132,7 @@ def test_a_recording_is_answered_into_a_file(speak: Callable[[str], Audio], stor
         check=True,
         stdin=subprocess.DEVNULL,
     )
-    for step in ("wake", "partial", "transcript", "intent", "action", "reply", "answered"):
+    for step in ("wake", "transcript", "intent", "action", "reply", "answered"):
         assert step in done.stdout
     samples, rate = soundfile.read(reply, dtype="int16")
     assert "kitchen" in transcribe(Audio(samples, rate), store)

@@ -109,7 +109,7 @@ def frames(silence: float) -> float:
         ("closed", 0.15, "complete", 1),
         ("open", 0.3, "complete", 1),
         ("unfinished", 1.2, "silence", 2),
-        (None, 0.6, "silence", 2),
+        (None, 0.6, "silence", 1),
     ],
 )
 def test_the_grammar_says_how_much_silence_is_needed(

@@ -159,6 +159,10 @@ class AsrEngine(Engine, Protocol):
 class AsrSession(Protocol):
     """One utterance."""
 
+    @property
+    def constrained(self) -> bool:
+        """Whether it hears nothing but sentences of the hint's automaton, and gives ``Hypothesis.ending``."""
+
     def feed(self, audio: Audio) -> Hypothesis | None:
         """Take the next piece of the utterance. Gives a partial hypothesis when there is a new one."""
 

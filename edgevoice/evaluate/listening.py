@@ -14,7 +14,7 @@ from edgevoice.audio.source import AudioSource
 from edgevoice.audio.wavefile import open_file
 from edgevoice.config import Config
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import AsrEngine, AsrHint, VadEngine
+from edgevoice.engines.protocols import AsrEngine, VadEngine
 from edgevoice.evaluate.clock import MeasuredWorker, SimulatedWorker, Stopwatch, run
 from edgevoice.evaluate.recording import Paced
 from edgevoice.events import Event, SpeechEnded, SpeechStarted, Transcript
@@ -22,8 +22,8 @@ from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
 from edgevoice.listen.transcribe import hear
 from edgevoice.modelstore import ModelStore
-from edgevoice.think.grammar import Grammar, Match, NoMatch
-from edgevoice.turn import VAD_WARM_UP
+from edgevoice.think.grammar import Match, NoMatch
+from edgevoice.turn import VAD_WARM_UP, Skills
 
 WARM_UP = samples(VAD_WARM_UP)
 """Samples before a recording, as the daemon has them before the end of the wake word."""
@@ -36,8 +36,7 @@ class Ears:
     config: Config
     vad: VadEngine
     asr: AsrEngine
-    grammar: Grammar
-    hint: AsrHint | None
+    skills: Skills
 
 
 Load = Callable[[Config], Ears]
@@ -63,8 +62,7 @@ def load(config: Config) -> Ears:
     store = ModelStore()
     vad = registry.load("vad", config.vad.engine, config.vad.chosen, store)
     asr = registry.load("asr", config.asr.engine, config.asr.chosen, store)
-    skills = load_skills(config, Worker("think"))
-    return Ears(config, vad, asr, skills.grammar, skills.hint)
+    return Ears(config, vad, asr, load_skills(config, Worker("think")))
 
 
 @dataclass(frozen=True)
@@ -165,13 +163,13 @@ class _Listener:
         events: list[Event] = []
         ears = self._ears
         with self._hub.tap(start=max(count_from - WARM_UP, 0)) as tap:
-            transcript = await hear(
+            heard = await hear(
                 tap,
                 begin=begin,
                 count_from=count_from,
                 vad=(self._vad, ears.vad),
                 asr=(self._asr, ears.asr),
-                hint=ears.hint,
+                hint=ears.skills.hint,
                 options=ears.config.endpoint,
                 emit=events.append,
                 cue=None,
@@ -179,7 +177,7 @@ class _Listener:
             )
         if self._pump.done():
             self._pump.result()  # raises what went wrong with the audio
-        understood = await self._think.call(ears.grammar.match, transcript.text)
+        understood = await self._think.call(ears.skills.understand, heard.hypothesis)
         started = next((event.at for event in events if isinstance(event, SpeechStarted)), None)
         ended = next(event for event in events if isinstance(event, SpeechEnded))
-        return Heard(started, ended, transcript, understood, asyncio.get_running_loop().time())
+        return Heard(started, ended, heard.transcript, understood, asyncio.get_running_loop().time())

@@ -13,6 +13,7 @@ late ends the utterance late, and changes nothing else.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from edgevoice.audio.pcm import Audio, concatenate
 from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, SpeechScore, VadEngine
@@ -33,6 +34,15 @@ LEAD = 0.5
 consonant, and recognisers want to hear the silence before a word. More would only be decoded for nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One utterance."""
+
+    transcript: Transcript
+    hypothesis: Hypothesis
+    """What the transcript was made of."""
+
+
 async def hear(
     tap: Tap,
     *,
@@ -45,7 +55,7 @@ async def hear(
     emit: Emit,
     cue: Callable[[], Awaitable[None]] | None,
     lossless: bool,
-) -> Transcript:
+) -> Heard:
     """Listen to the tap until the end of speech and give what was said.
 
     Args:
@@ -99,7 +109,7 @@ async def hear(
                             worker, engine = asr
                             recogniser = Recogniser(worker, await worker.call(engine.open, hint), emit, judge, expect)
                             recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
-                        case Glanced() if recogniser is not None and hint is not None and hint.automaton is not None:
+                        case Glanced() if recogniser is not None and recogniser.constrained:
                             recogniser.look()
                         case Paused() if recogniser is not None:
                             recogniser.look()
@@ -123,7 +133,7 @@ async def hear(
         hypothesis = Hypothesis("") if recogniser is None else await recogniser.finish()
         transcript = Transcript(at=ended.at, text=hypothesis.text.strip(), confidence=hypothesis.confidence)
         emit(transcript)
-        return transcript
+        return Heard(transcript, hypothesis)
     finally:
         vad_worker.post(vad_session.close)
         if recogniser is not None:
@@ -164,6 +174,7 @@ class Recogniser:
         judge: Callable[[Hypothesis], float | None],
         expect: Callable[[Hypothesis, float], None],
     ) -> None:
+        self.constrained = session.constrained
         self._worker = worker
         self._session = session
         self._emit = emit

@@ -86,6 +86,8 @@ class VoskEngine:
 class VoskSession:
     """One utterance. What Vosk's own end of speech has closed will not change any more."""
 
+    constrained = False
+
     def __init__(self, recogniser: Any, *, partials: bool) -> None:
         self._recogniser = recogniser
         self._partials = partials

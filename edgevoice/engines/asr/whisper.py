@@ -148,6 +148,8 @@ def _silent(samples: Float32) -> bool:
 class CommandSession:
     """One command. Only the last 28 s are listened to: nobody speaks a longer one."""
 
+    constrained = True
+
     def __init__(self, engine: WhisperEngine, automaton: Automaton) -> None:
         self._engine = engine
         self._automaton = automaton
@@ -178,6 +180,8 @@ class CommandSession:
 
 class WhisperSession:
     """One utterance of any length. What lies more than 28 s back is decided and no longer decoded."""
+
+    constrained = False
 
     def __init__(self, engine: WhisperEngine) -> None:
         self._engine = engine
