@@ -12,9 +12,19 @@ from edgevoice.audio.pcm import RATE, Audio
 
 Recogniser = Callable[[NDArray[np.int16]], str]
 
-ENGINES = ("whisper", "whisper-stream", "vosk", "faster-whisper", "faster-whisper-5")
+GRAMMAR = "whisper-grammar"
+BEAMS = (8, 4, 2)
+ENGINES = (
+    "whisper",
+    "whisper-stream",
+    *(f"{GRAMMAR}-{beams}" for beams in BEAMS),
+    "vosk",
+    "faster-whisper",
+    "faster-whisper-5",
+)
 """whisper: the whole file at once. whisper-stream: in blocks of 32 ms, with all partial texts, as in a conversation.
-faster-whisper: int8, greedy; faster-whisper-5: with five beams, its default."""
+whisper-grammar-N: held to a grammar, with N beams. faster-whisper: int8, greedy; faster-whisper-5: with five beams, its
+default."""
 BLOCK = 512
 _SHORT = 30 * RATE
 
@@ -41,25 +51,33 @@ def recordings(manifest: Path) -> list[Recording]:
     return result
 
 
-def recogniser(engine: str, threads: int, model: str | None) -> Recogniser:
+def recogniser(engine: str, threads: int, model: str | None, grammar: Path | None = None) -> Recogniser:
     """Load an engine. ``model``: another one than the engine's own, by name or path."""
     from edgevoice.engines import registry
+    from edgevoice.engines.protocols import AsrHint
     from edgevoice.modelstore import ModelStore
+    from edgevoice.think.grammar import Grammar
 
     store = ModelStore()
     if engine.startswith("faster-whisper"):
         return _faster_whisper(
             store.path(model or "whisper-tiny.en-ct2"), threads, beams=5 if engine.endswith("5") else 1
         )
-    kind = "whisper" if engine == "whisper-stream" else engine
+    kind = "whisper" if engine.startswith("whisper") else engine
     chosen: dict[str, object] = {"model": model} if model else {}
     if kind == "whisper":
         chosen |= {"threads": threads, "partials": engine == "whisper-stream"}
+    hint = None
+    if engine.startswith(GRAMMAR):
+        if grammar is None:
+            raise SystemExit(f"{engine} needs --grammar")
+        chosen["beams"] = int(engine.removeprefix(f"{GRAMMAR}-"))
+        hint = AsrHint(automaton=Grammar.load([grammar]).automaton)
     loaded = registry.load("asr", kind, registry.options_type("asr", kind)(**chosen), store)
-    block = None if engine == "whisper" else BLOCK
+    block = BLOCK if engine in ("whisper-stream", "vosk") else None
 
     def recognise(samples: NDArray[np.int16]) -> str:
-        session = loaded.open()
+        session = loaded.open(hint)
         step = block or len(samples)
         for at in range(0, len(samples), step):
             session.feed(Audio(samples[at : at + step], start=at))

@@ -1,6 +1,7 @@
 """Speed and memory of recognition, side by side.
 
     python -m tools.bench_asr --manifest dev.jsonl [--engine whisper faster-whisper] [--threads 1 2] [--limit 10]
+    python -m tools.bench_asr --manifest dev.jsonl --grammar orders.rhino.yaml --engine whisper-grammar-8 faster-whisper
 
 Every engine runs in a process of its own, so that its memory is its own, and one at a time: every recording goes to all
 of them in turn, round after round, so that what else the machine does falls on all alike. RTF is time by length of
@@ -21,11 +22,11 @@ from typing import Any
 from tools.asr_engines import ENGINES, recogniser, recordings
 
 
-def _serve(pipe: Connection, engine: str, threads: int, manifest: Path, limit: int) -> None:
+def _serve(pipe: Connection, engine: str, threads: int, manifest: Path, limit: int, grammar: Path | None) -> None:
     """In the child: recognise the recordings whose numbers come through the pipe."""
     files = recordings(manifest)[:limit]
     begun = time.perf_counter()
-    recognise = recogniser(engine, threads, None)
+    recognise = recogniser(engine, threads, None, grammar)
     loading = time.perf_counter() - begun
     recognise(files[0].samples)  # the first run also sets up buffers
     pipe.send(loading)
@@ -36,7 +37,9 @@ def _serve(pipe: Connection, engine: str, threads: int, manifest: Path, limit: i
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def measure(engines: list[str], threads: list[int], manifest: Path, limit: int, rounds: int) -> list[dict[str, Any]]:
+def measure(
+    engines: list[str], threads: list[int], manifest: Path, limit: int, rounds: int, grammar: Path | None = None
+) -> list[dict[str, Any]]:
     """A row of figures for each engine and number of threads."""
     seconds = [len(file.samples) / 16_000 for file in recordings(manifest)[:limit]]
     context = multiprocessing.get_context("spawn")
@@ -44,7 +47,7 @@ def measure(engines: list[str], threads: list[int], manifest: Path, limit: int, 
     for engine in engines:
         for count in threads:
             ours, theirs = context.Pipe()
-            child = context.Process(target=_serve, args=(theirs, engine, count, manifest, limit))
+            child = context.Process(target=_serve, args=(theirs, engine, count, manifest, limit, grammar))
             child.start()
             children.append((engine, count, ours, child, ours.recv()))
     times: dict[tuple[str, int], list[list[tuple[float, float]]]] = {
@@ -82,13 +85,14 @@ def measure(engines: list[str], threads: list[int], manifest: Path, limit: int, 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench_asr", description="speed and memory of recognition")
     parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--grammar", type=Path, help="intents for the engines that are held to them")
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=["whisper", "faster-whisper"])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--limit", type=int, default=20, help="recordings at most")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the results to this file")
     args = parser.parse_args(arguments)
-    rows = measure(args.engine, args.threads, args.manifest, args.limit, args.rounds)
+    rows = measure(args.engine, args.threads, args.manifest, args.limit, args.rounds, args.grammar)
     print(f"{'engine':18} {'threads':>7} {'RTF':>7} {'CPU':>7} {'p50 ms':>7} {'max ms':>7} {'load s':>7} {'MB':>5}")
     for row in rows:
         print(
