@@ -62,6 +62,8 @@ class _Beam:
     """Its place among the beams of the step before."""
     end: float | None = None
     """Behind a final mark: the regret of ending there."""
+    complete: State | None = None
+    """Behind a mark after a complete sentence: the state before it."""
 
 
 @dataclass(slots=True)
@@ -128,10 +130,15 @@ def search(
             if regret is not None:
                 full = beam.full + float(among[-1] - total)
                 ending = regret if beam.end is None else beam.end
-                finished.append(Scored(beam.tokens, float(scores[-1]), full, beam.worst, ending, beam.state.more))
+                more = (beam.complete or beam.state).more
+                finished.append(Scored(beam.tokens, float(scores[-1]), full, beam.worst, ending, more))
                 best = max(best, finished[-1].score)
-            elif beam.tokens:
-                unfinished = max(unfinished, float(scores[-1]))
+            elif beam.tokens and beam.complete is None:
+                # Its score if the grammar did allow the end: else that would be compared with what it does allow, and
+                # the less likely that is, the better a text would be that ends there.
+                inside = _log_sum(among)[1]
+                ending = beam.score + _FULL * (among[-1] - total) + (1 - _FULL) * (among[-1] - inside)
+                unfinished = max(unfinished, float(ending))
         beams = _select(steps, automaton, width, best)
         if not beams:
             break
@@ -157,8 +164,17 @@ def _select(steps: list[_Step], automaton: TokenAutomaton, width: int, best: flo
         elif len(beams) < width:
             tokens = (*beam.tokens, step.token)
             full = beam.full + step.full
+            marks = step.token in (*automaton.speller.marks, *automaton.speller.final_marks)
             beams[id(state), letters] = _Beam(
-                tokens, letters, state, step.score, full, step.regret, step.parent, step.end
+                tokens,
+                letters,
+                state,
+                step.score,
+                full,
+                step.regret,
+                step.parent,
+                step.end,
+                beam.state if marks and beam.state.accepting else None,
             )
     return list(beams.values())
 
