@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgevoice.audio.pcm import Audio, concatenate
 from edgevoice.engines.protocols import SpeechScore
 from edgevoice.listen.endpoint import Change, Ended, Endpoint, Glanced, Options, Paused, Resumed, Started
 
@@ -129,6 +131,38 @@ def test_nothing_is_expected_of_who_speaks() -> None:
     push(endpoint, [0.9], 14)
     assert endpoint.expect(0.0, complete=True) is None
     assert push(endpoint, [0.0] * 30, 15)[-1] == Ended(end=15 * FRAME, at=31 * FRAME, reason="silence")
+
+
+def loud(*levels: int) -> Audio:
+    """A frame of four levels."""
+    return Audio(np.repeat(np.array(levels, np.int16), FRAME // 4))
+
+
+def sounds(frames: Sequence[tuple[float, Audio]]) -> list[Change]:
+    endpoint = Endpoint(OPTIONS, 0)
+    changes: list[Change] = []
+    for index, (probability, audio) in enumerate(frames):
+        at = index * FRAME
+        before = Audio(np.full(100, 9000, np.int16), start=at - 100)  # belongs to the frame before
+        piece = concatenate([before, Audio(audio.samples, start=at)])
+        changes += endpoint.push(SpeechScore(probability, at, at + FRAME), piece)
+    return changes
+
+
+def test_silence_is_counted_from_the_last_sound() -> None:
+    """20 dB are a tenth of the amplitude; the VAD holds on for two frames."""
+    speech = [(0.9, loud(3000, 3000, 3000, 3000))] * 10
+    fading = [(0.8, loud(3000, 1000, 100, 100)), (0.5, loud(100, 100, 100, 100))]
+    silence = [(0.0, loud(10, 10, 10, 10))] * 40
+    ended = sounds([*speech, *fading, *silence])[-1]
+    assert ended == Ended(end=10 * FRAME + 256, at=27 * FRAME, reason="silence")  # 0.5 s are 15.6 frames
+
+
+def test_in_noise_the_vad_alone_decides() -> None:
+    speech = [(0.9, loud(3000, 3000, 3000, 3000))] * 10
+    noise = [(0.0, loud(1000, 1000, 1000, 1000))] * 40
+    ended = sounds([*speech, *noise])[-1]
+    assert ended == Ended(end=10 * FRAME, at=26 * FRAME, reason="silence")
 
 
 @given(st.lists(st.floats(0, 1), max_size=400))

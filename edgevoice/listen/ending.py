@@ -17,6 +17,9 @@ DECAY = 0.13
 """Seconds in which pauses inside of commands become rarer by a factor of e: in 206 coffee orders there are 30 of at
 least 0.1 s (by Silero), 10 of 0.2 s, 4 of 0.3 s and 1 of 0.4 s."""
 
+BELIEVED = 0.5
+"""Confidence below which a hypothesis is more likely no command, and says nothing about the end of one."""
+
 _Stack: TypeAlias = "tuple[int, int, _Stack] | None"
 _Place: TypeAlias = "tuple[int, int, _Stack]"
 
@@ -28,12 +31,15 @@ _TAIL: _Stack = (-2, 0, None)
 
 def patience(hypothesis: Hypothesis, automaton: Automaton | None, options: Options) -> float | None:
     """Seconds of silence that end the utterance, if that is all that was said; None when nobody can tell."""
+    if hypothesis.ending == "unfinished":
+        return options.silence_unfinished
     text = hypothesis.readings[0].text if hypothesis.readings else hypothesis.text
-    if hypothesis.ending is None or not text.strip():
+    refused = hypothesis.confidence is not None and hypothesis.confidence < BELIEVED
+    if refused or not text.strip():
         return None
     match hypothesis.ending:
-        case "unfinished":
-            return options.silence_unfinished
+        case None:
+            return None
         case "closed":
             return options.silence_closed
         case "open":

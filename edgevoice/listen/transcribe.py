@@ -102,7 +102,7 @@ async def hear(
                         before.popleft()
                 else:
                     recogniser.push(piece)
-                for change in endpoint.push(score):
+                for change in endpoint.push(score, piece):
                     match change:
                         case Started():
                             emit(SpeechStarted(at=change.at))
@@ -186,6 +186,8 @@ class Recogniser:
         self._pauses = 0
         """That have ended."""
         self._early: Hypothesis | None = None
+        self._complete = False
+        """The early hypothesis is a complete command."""
         self._partial = ""
         self._task: asyncio.Task[None] | None = None
 
@@ -204,7 +206,7 @@ class Recogniser:
         """Speech again: what was finished early is worthless, or will be."""
         self._wanted = False
         self._pauses += 1
-        self._early = None
+        self._early, self._complete = None, False
         self._start()
 
     async def caught_up(self) -> None:
@@ -228,10 +230,6 @@ class Recogniser:
         if self._task is None or (self._task.done() and self._task.exception() is None):
             self._task = asyncio.get_running_loop().create_task(self._run(), name="recogniser")
 
-    @property
-    def _complete(self) -> bool:
-        return self._early is not None and self._early.ending in ("closed", "open")
-
     async def _run(self) -> None:
         while self._early is None or (self._wanted and not self._complete):
             if self._pending:
@@ -251,6 +249,7 @@ class Recogniser:
         if pause == self._pauses:  # the speaker has not gone on meanwhile
             self._early = early
             if early is not None and silence is not None:
+                self._complete = early.ending != "unfinished"
                 self._expect(early, silence)
 
     def _finish_and_judge(self) -> tuple[Hypothesis | None, float | None]:
