@@ -1,18 +1,15 @@
 """Matching, against an independent reading of the templates: all sentences written out, with their slots."""
 
-import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from grammars import Sample, bare, salads, samples
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgevoice.errors import GrammarError
 from edgevoice.think.grammar import Grammar, Match, NoMatch
 from edgevoice.think.match import MAX_WORDS
-from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Sequence, Text, parse, unparse
-from edgevoice.think.words import normalise
 
 
 @pytest.fixture(scope="module")
@@ -180,112 +177,19 @@ def test_the_longest_text_is_matched(home: Grammar) -> None:
 
 # Against all sentences, written out -----------------------------------------------------------------------------
 
-_LISTS: dict[str, dict[str, object]] = {
-    "x": {"aa": "aa", "bb cc": "two", "cc": 3},
-    "n": {"one": 1, "two": 2, "three": 3},
-}
-_LISTS_YAML = "  x: [aa, {in: bb cc, out: two}, {in: cc, out: 3}]\n  n: {range: {from: 1, to: 3}}\n"
-_Reading = tuple[str, tuple[tuple[str, object], ...]]
-
-
-def _readings(node: Node, rules: dict[str, Sequence]) -> Iterator[_Reading]:
-    """All texts of a node with their slots, letter by letter as the notation says."""
-    match node:
-        case Text(text):
-            yield text, ()
-        case Sequence(items):
-            yield from _product([list(_readings(item, rules)) for item in items], "")
-        case Alternatives(options, optional):
-            for option in options:
-                yield from _readings(option, rules)
-            if optional:
-                yield "", ()
-        case Permutation(parts, optional):
-            read = [list(_readings(part, rules)) for part in parts]
-            for order in itertools.permutations(read):
-                yield from ((f" {text} ", slots) for text, slots in _product(list(order), " "))
-            if optional:
-                yield "", ()
-        case ListRef(name, slot):
-            for said, meaning in _LISTS[name].items():
-                yield f" {said} ", ((slot, meaning),)
-        case RuleRef(name):
-            for text, slots in _readings(rules[name], rules):
-                yield f" {text} ", slots
-
-
-def _product(parts: list[list[_Reading]], glue: str) -> Iterator[_Reading]:
-    for combination in itertools.product(*parts):
-        yield glue.join(text for text, _ in combination), tuple(slot for _, slots in combination for slot in slots)
-
-
-_words = st.sampled_from(["aa", "bb", "cc", "dd"])
-_texts = st.builds(
-    lambda words, left, right: Text(" " * left + " ".join(words) + " " * right),
-    st.lists(_words, min_size=1, max_size=2),
-    st.booleans(),
-    st.booleans(),
-)
-_refs: st.SearchStrategy[Node] = st.one_of(
-    st.builds(ListRef, st.sampled_from(["x", "n"]), st.sampled_from(["s", "t"])), st.just(RuleRef("r"))
-)
-
-
-def _spaced(items: list[Node]) -> Sequence:
-    """With spaces where a text touches a list or rule, which is a mistake, or another text."""
-    found: list[Node] = []
-    for item in items:
-        if found and isinstance(item, Text) and isinstance(found[-1], Text):
-            found[-1] = Text(f"{found[-1].text} {item.text}")
-            continue
-        if found and isinstance(item, Text) and isinstance(found[-1], ListRef | RuleRef):
-            item = Text(f" {item.text}")
-        elif found and isinstance(item, ListRef | RuleRef) and isinstance(found[-1], Text):
-            found[-1] = Text(f"{found[-1].text} ")
-        found.append(item)
-    return Sequence(tuple(found))
-
-
-def _groups(children: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
-    rows = st.lists(children, min_size=1, max_size=3).map(_spaced)
-    return st.one_of(
-        st.builds(Alternatives, st.lists(rows, min_size=1, max_size=3).map(tuple), st.booleans()),
-        st.builds(Permutation, st.lists(rows, min_size=2, max_size=2).map(tuple), st.booleans()),
-    )
-
-
-_rules = st.lists(st.recursive(_texts, _groups, max_leaves=3), min_size=1, max_size=2).map(_spaced)
-_nodes: st.SearchStrategy[Node] = st.recursive(st.one_of(_texts, _refs), _groups, max_leaves=6)
-_templates = st.lists(_nodes, min_size=1, max_size=3).map(_spaced)
-
 
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(st.lists(_templates, min_size=1, max_size=3), _rules, st.data())
-def test_a_grammar_matches_its_sentences_and_nothing_else(
-    tmp_path: Path, templates: list[Sequence], rule: Sequence, data: st.DataObject
-) -> None:
-    lines = [
-        f"  I{number}: {{data: [{{sentences: ['{unparse(template)}']}}]}}\n"
-        for number, template in enumerate(templates)
-    ]
-    text = (
-        f"intents:\n{''.join(lines)}lists:\n{_LISTS_YAML}expansion_rules: {{r: '{unparse(rule)}'}}\nskip_words: [zz]\n"
-    )
-    (tmp_path / "pack.yaml").write_text(text, encoding="utf-8")
-    sentences: dict[tuple[str, ...], list[tuple[str, dict[str, object]]]] = {}
-    for number, template in enumerate(templates):
-        parsed = parse(unparse(template))
-        readings = list(itertools.islice(_readings(parsed, {"r": parse(unparse(rule))}), 401))
-        assume(len(readings) <= 400)
-        for said, slots in readings:
-            sentences.setdefault(normalise(said), []).append((f"I{number}", dict(slots)))
+@given(samples(), st.data())
+def test_a_grammar_matches_its_sentences_and_nothing_else(tmp_path: Path, sample: Sample, data: st.DataObject) -> None:
+    path, sentences = tmp_path / "pack.yaml", sample.sentences
+    path.write_text(sample.pack, encoding="utf-8")
     if () in sentences:
         with pytest.raises(GrammarError, match="matches the empty sentence"):
-            Grammar.load([tmp_path / "pack.yaml"])
+            Grammar.load([path])
         return
-    grammar = Grammar.load([tmp_path / "pack.yaml"])
+    grammar = Grammar.load([path])
     assert {tuple(phrase.split()) for phrase in grammar.phrases(10_000)} == set(sentences)
     tried = (
         list(sentences) if len(sentences) < 60 else data.draw(st.lists(st.sampled_from(list(sentences)), max_size=60))
@@ -295,12 +199,6 @@ def test_a_grammar_matches_its_sentences_and_nothing_else(
         assert isinstance(found, Match), words
         assert (found.intent.name, found.intent.slots) in sentences[words]
         assert len(found.explanation.steps) == len(words) + 2
-    vocabulary = ["aa", "bb", "cc", "dd", "one", "two", "zz", "aabb"]
     for _ in range(20):
-        salad = tuple(data.draw(st.lists(st.sampled_from(vocabulary), min_size=1, max_size=6)))
-        bare = tuple(" ".join(salad).removeprefix("zz ").split())
-        while bare[:1] == ("zz",):
-            bare = bare[1:]
-        while bare[-1:] == ("zz",):
-            bare = bare[:-1]
-        assert isinstance(grammar.match(" ".join(salad)), Match) == (bare in sentences), salad
+        salad = data.draw(salads())
+        assert isinstance(grammar.match(" ".join(salad)), Match) == (bare(salad) in sentences), salad
