@@ -47,7 +47,7 @@ def load_skills(config: Config, worker: Worker) -> Skills:
     Raises:
         GrammarError: a template, list, rule, response or action is wrong; with its place.
     """
-    grammar = Grammar.load(config.packs())
+    grammar = Grammar.load(config.packs(), by_sound=config.intents.by_sound)
     actions = {
         name: parse_action(spec.action, spec.action_place)
         for name, spec in grammar.intents.items()

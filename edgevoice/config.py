@@ -53,6 +53,13 @@ class Intents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     default_pack: Annotated[
         bool, msgspec.Meta(description="Use the pack of commands for a home that comes with edgevoice.")
     ] = True
+    by_sound: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Match what is no sentence word for word by its sound: 'light rose ice mocha' is taken for "
+            "'light roast iced mocha'. For English."
+        ),
+    ] = True
     min_confidence: Annotated[
         float,
         msgspec.Meta(

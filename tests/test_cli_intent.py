@@ -25,10 +25,24 @@ def test_a_match_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_match_says_why_and_what_came_closest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("turn", "on", "the", "kichen", "light") == 1
+    assert run("--set", "intents.by_sound=false", "turn", "on", "the", "kichen", "light") == 1
     out = capsys.readouterr().out
     assert "no intent for 'turn on the kichen light': 'kichen' instead of 'kitchen'" in out
     assert "closest 'turn on the kitchen light' (LightOn, " in out
+
+
+def test_what_sounds_like_a_sentence_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("turn", "on", "the", "kichen", "light") == 0
+    out = capsys.readouterr().out
+    assert "sure    " in out and "%, by sound" in out
+    assert "kitchen  value of 'area' -> area, heard as 'kichen'" in out
+
+
+def test_what_could_be_either_has_no_distance(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("turn", "the", "kitchen", "light") == 1
+    out = capsys.readouterr().out
+    assert "it sounds as much like 'turn o" in out
+    assert "distance" not in out
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +56,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         "kind": "number",
         "source": "level",
         "slot": "level",
+        "heard": None,
     }
     assert run("--json", "the quick brown fox jumps") == 1
     found = json.loads(capsys.readouterr().out)

@@ -30,8 +30,10 @@ def run(args: argparse.Namespace) -> int:
 
     from edgevoice.think.grammar import Grammar, Match, default_pack
 
-    configured = [pack for pack in load_config(args).packs() if not (args.no_default and pack == default_pack())]
-    found = Grammar.load([*configured, *args.pack]).match(" ".join(args.text))
+    config = load_config(args)
+    configured = [pack for pack in config.packs() if not (args.no_default and pack == default_pack())]
+    grammar = Grammar.load([*configured, *args.pack], by_sound=config.intents.by_sound)
+    found = grammar.match(" ".join(args.text))
     if args.json:
         content = {"matched": isinstance(found, Match), **msgspec.to_builtins(found)}
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n")
@@ -41,9 +43,12 @@ def run(args: argparse.Namespace) -> int:
             print(f"slot    {name} = {value!r}")
         print(f"text    {found.text}")
         print(f"score   {found.score:.2f}")
+        if found.confidence is not None:
+            print(f"sure    {found.confidence:.0%}, by sound")
         print(f"matched {found.explanation}")
     else:
         print(f"no intent for '{found.text}': {found.why}")
         if found.closest is not None:
-            print(f"closest '{found.closest}' ({found.intent}, {found.place}), distance {found.distance:g}")
+            distance = "" if found.distance is None else f", distance {found.distance:g}"
+            print(f"closest '{found.closest}' ({found.intent}, {found.place}){distance}")
     return 0 if isinstance(found, Match) else 1

@@ -32,6 +32,7 @@ from edgevoice.think.match import (
 )
 from edgevoice.think.nearest import Searcher
 from edgevoice.think.pack import Block, Entry, IntentSpec, Pack
+from edgevoice.think.phonetic import MAX_EXCESS, MIN_CONFIDENCE, SoundSearcher, explain
 from edgevoice.think.phrases import sentences, template_sentences
 from edgevoice.think.words import normalise
 
@@ -93,8 +94,9 @@ class Phrases(Sequence[str]):
 class _Ready:
     """What matching reads; exchanged as a whole when a list is replaced."""
 
-    def __init__(self, automaton: Automaton) -> None:
+    def __init__(self, automaton: Automaton, meanings: Sequence[tuple[str, Mapping[str, SlotValue]]]) -> None:
         self.automaton = automaton
+        self.meanings = meanings
         self.matcher = Matcher(automaton)
 
     @cached_property
@@ -102,25 +104,40 @@ class _Ready:
         """Made when the first text does not match."""
         return Searcher(self.automaton)
 
+    @cached_property
+    def sounds(self) -> SoundSearcher:
+        """Made when the first text is matched by sound."""
+        return SoundSearcher(self.automaton, self.meanings)
+
 
 class Grammar:
     """Made by ``Grammar.load``. May be used by several threads."""
 
     def __init__(
-        self, pack: Pack, compiled: Compiled, specs: Mapping[str, IntentSpec], blocks: Mapping[int, IntentSpec]
+        self,
+        pack: Pack,
+        compiled: Compiled,
+        specs: Mapping[str, IntentSpec],
+        blocks: Mapping[int, IntentSpec],
+        by_sound: bool,
     ):
         self._pack = pack
         self._compiled = compiled
         self._intents = specs
         self._specs = blocks
-        self._ready = _Ready(compiled.automaton)
+        self._by_sound = by_sound
+        meanings = [(blocks[id(block)].name, block.slots) for _, block in compiled.templates]
+        self._ready = _Ready(compiled.automaton, meanings)
         self._replacing = Lock()
 
     @classmethod
-    def load(cls, paths: Sequence[Path]) -> "Grammar":
+    def load(cls, paths: Sequence[Path], *, by_sound: bool = False) -> "Grammar":
         """Read and compile packs (directories or files). Later ones extend and override earlier ones.
 
         Sentences that two intents claim, and lists without values, are logged as warnings.
+
+        Args:
+            by_sound: whether texts that are no sentence are matched by their sound.
 
         Raises:
             GrammarError: with every problem of the packs, each with file, line, column and a pointer.
@@ -132,7 +149,7 @@ class Grammar:
         if compiled is None or not compiled.templates:
             where = ", ".join(map(str, paths)) or "no pack"
             raise GrammarError("there is not a single sentence", place=where, remedy="add an intent with sentences")
-        grammar = cls(pack, compiled, specs, blocks)
+        grammar = cls(pack, compiled, specs, blocks, by_sound)
         for warning in itertools.islice([*compiled.warnings, *grammar._claims()], _MAX_WARNINGS):
             log.warning("%s", warning)
         return grammar
@@ -165,7 +182,9 @@ class Grammar:
 
     def match(self, text: str) -> Match | NoMatch:
         """The intent of a text, or why there is none."""
-        return self._exact(text) or self._no_match(self._ready, normalise(text))
+        ready, words = self._ready, normalise(text)
+        found = self._exact(text) or (self._sounding(ready, words) if self._by_sound else None)
+        return found or self._no_match(ready, words)
 
     def _exact(self, text: str) -> Match | None:
         ready, words = self._ready, normalise(text)
@@ -179,6 +198,27 @@ class Grammar:
         spec = self._specs[id(block)]
         explanation = Explanation(template.text, template.place.short, steps)
         return Match(Intent(spec.name, slots), spec, " ".join(words), score(steps), explanation)
+
+    def _sounding(self, ready: _Ready, words: Sequence[str]) -> Match | NoMatch | None:
+        """The sentence that a text sounds like; None when it sounds like none."""
+        if not 0 < len(words) <= MAX_WORDS:
+            return None
+        lead, end = ready.matcher.trim(words)
+        if lead >= end:
+            return None
+        sounding, _ = ready.sounds.search(words[lead:end])
+        if sounding is None or sounding.excess > MAX_EXCESS:
+            return None
+        match = self._exact(" ".join(sounding.words))
+        if match is None:  # a sentence of its own template alone, once a list was replaced meanwhile
+            return None
+        text, confidence = " ".join(words), round(sounding.confidence, 3)
+        if confidence < MIN_CONFIDENCE and sounding.rival is not None:
+            why = f"it sounds as much like '{' '.join(sounding.rival)}'"
+            return NoMatch(text, match.text, match.intent.name, match.explanation.place, None, why)
+        explanation = explain(match.explanation, sounding, words[:lead], words[end:])
+        share = round(max(0.0, 1 - sounding.cost / sounding.weight), 3)
+        return replace(match, text=text, score=share, explanation=explanation, confidence=confidence)
 
     def understand(self, hypothesis: Hypothesis, refuse_below: float = 0.0) -> Match | NoMatch:
         """The intent of what a recogniser gives.
@@ -259,7 +299,7 @@ class Grammar:
                     )
                 budget -= len(net)
                 nets[number] = net
-            self._ready = _Ready(old.replaced(nets))
+            self._ready = _Ready(old.replaced(nets), self._ready.meanings)
 
     def _no_match(self, ready: _Ready, words: Sequence[str]) -> NoMatch:
         text = " ".join(words)

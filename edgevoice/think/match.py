@@ -62,6 +62,8 @@ class Step:
     """Name of the list or rule it was found in; empty for the template itself."""
     slot: str
     """The slot it belongs to; empty for none."""
+    heard: str | None = None
+    """The words of the text that were taken for it by their sound, empty for none; None: the word itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Explanation:
     place: str
     """``file:line`` of the template."""
     steps: tuple[Step, ...]
+    ignored: tuple[str, ...] = ()
+    """Words of the text that were taken for nothing. Only by sound."""
 
     def __str__(self) -> str:
         width = max(len(step.word) for step in self.steps)
@@ -78,7 +82,10 @@ class Explanation:
         for step in self.steps:
             slot = f" -> {step.slot}" if step.slot else ""
             source = f" of '{step.source}'" if step.source and step.kind != "skipped" else ""
-            lines.append(f"  {step.word:<{width}}  {step.kind}{source}{slot}")
+            heard = "" if step.heard is None else f", heard as '{step.heard}'" if step.heard else ", not heard"
+            lines.append(f"  {step.word:<{width}}  {step.kind}{source}{slot}{heard}")
+        if self.ignored:
+            lines.append("  ignored: " + ", ".join(f"'{word}'" for word in self.ignored))
         return "\n".join(lines)
 
 
@@ -89,10 +96,11 @@ class Match:
     text: str
     """The text as words."""
     score: float
-    """0..1: the share of the words, skipped ones apart, that the grammar knows; a wildcard's words count half."""
+    """0..1: the share of the words, skipped ones apart, that the grammar knows; a wildcard's words count half. By
+    sound: the share of the sentence's sounds that were heard."""
     explanation: Explanation
     confidence: float | None = None
-    """Probability that this intent was meant, 0..1; None when only a text was to go by."""
+    """Probability that this intent was meant, 0..1; None when only a text was to go by and it matches word for word."""
     slot_confidence: Mapping[str, float] = field(default_factory=dict)
     """By slot: probability of its value. Empty when only a text was to go by."""
 
