@@ -165,7 +165,7 @@ def test_the_pause_is_used_to_finish_early() -> None:
     played = play("...WWWW..oooo....kkkk" + "." * 80)
     assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"
     assert (played.asr.paused, played.asr.finished) == (2, 0)
-    played = play(COMMAND + "." * 80, overrides=["endpoint.pause=0.6"])
+    played = play(COMMAND + "." * 80, overrides=["endpoint.pause=0.7"])
     assert (played.asr.paused, played.asr.finished) == (0, 1)
 
 

@@ -1,6 +1,7 @@
 """From audio to a transcript: when it is looked whether the speaker has finished, and what comes of it."""
 
 import asyncio
+import math
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore
 from edgevoice.events import Event, Partial, SpeechEnded, Transcript
 from edgevoice.flow.hub import Hub
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.ending import odds_of_more, patience
+from edgevoice.listen.ending import DECAY, odds_of_more, patience
 from edgevoice.listen.endpoint import Options
 from edgevoice.listen.transcribe import Recogniser, hear
 from edgevoice.think.grammar import Grammar
@@ -261,7 +262,7 @@ def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
     assert odds_of_more(automaton, ["make", "tea"]) == 3.0
     waits = [patience(Hypothesis("make tea", ending="open"), grammar, OPTIONS) for grammar in (None, automaton)]
     assert waits[0] == OPTIONS.silence_open
-    assert waits[1] == pytest.approx(OPTIONS.silence_open + 0.143, abs=0.001)
+    assert waits[1] == pytest.approx(OPTIONS.silence_open + DECAY * math.log(3))
 
 
 @pytest.mark.parametrize(

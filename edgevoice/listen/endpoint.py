@@ -49,7 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             description="Seconds of silence after speech that end the utterance where the grammar does not tell: the "
             "recogniser writes freely, or what was said is no command.",
         ),
-    ] = 0.6
+    ] = 0.7
     silence_closed: Annotated[
         float,
         msgspec.Meta(
@@ -64,13 +64,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             description="Seconds of silence after a complete command to which something may be added, when the grammar "
             "has as many commands that end there as go on. It grows with those that go on, up to 'silence'.",
         ),
-    ] = 0.2
+    ] = 0.28
     silence_unfinished: Annotated[
         float,
         msgspec.Meta(
             ge=0.1, le=10.0, description="Seconds of silence after the beginning of a command, 'turn on the ...'."
         ),
-    ] = 1.2
+    ] = 1.0
     glance: Annotated[
         float,
         msgspec.Meta(
@@ -88,7 +88,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             description="Seconds of silence after which the final recognition is begun on the chance that it stays "
             "silent, unless the command was complete before; at least 'silence' switches that off.",
         ),
-    ] = 0.2
+    ] = 0.25
     no_speech: Annotated[
         float, msgspec.Meta(ge=0.5, le=60.0, description="Seconds without any speech after which a turn is given up.")
     ] = 5.0
