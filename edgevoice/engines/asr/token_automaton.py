@@ -81,6 +81,8 @@ class State:
     """The sentence may end here."""
     more: bool
     """A word of the sentence, none that is skipped, may or must follow."""
+    free: bool
+    """Any word may follow, or is being written."""
     following: dict[int, "State"] = field(default_factory=dict)
     tokens: NDArray[np.int64] | None = None
 
@@ -246,19 +248,19 @@ class TokenAutomaton:
     def _tokens(self, state: State) -> set[int]:
         speller = self.speller
         found: set[int] = set()
-        for (number, at, _), node, mark in state.places:
+        for config, node, mark in state.places:
             if node is _WILD:
                 found |= speller.inside
             elif node is not None:
                 found.update(node.children)
-            elif number == _END[0]:
+            elif config == _END:
                 if not mark:
                     found.update(speller.final_marks)
             else:
-                net = self._nets[number]
-                for root in self._roots(net, at, mark):
+                number, at, _ = config
+                for root in self._roots(self._nets[number], at, mark):
                     found.update(root.children)
-                if mark in _BEFORE_SPACE and any(True for _ in _any(net, at)):
+                if mark in _BEFORE_SPACE and self._any_follows(config):
                     found |= speller.begins
                 if not mark:
                     found.update(speller.marks)
@@ -277,8 +279,13 @@ class TokenAutomaton:
                 self._size = len(key) + 1
             ends = [place.config == _END for place in key]
             more = any(place.config != _END and _bottom(place.config[2]) != _TAIL for place in key)
-            known = self._states[key] = State(key, any(ends), more)
+            free = any(node is _WILD or self._any_follows(config) for config, node, _ in key)
+            known = self._states[key] = State(key, any(ends), more, free)
         return known
+
+    def _any_follows(self, config: Config) -> bool:
+        number, state, _ = config
+        return config != _END and any(True for _ in _any(self._nets[number], state))
 
     def _close(self, config: Config) -> tuple[Config, ...]:
         """The configurations with words to follow that are reached without one, ``_END`` among them."""
@@ -291,7 +298,7 @@ class TokenAutomaton:
         while pending:
             number, state, stack = pending.pop()
             net = self._nets[number]
-            if net.words[state] or any(True for _ in _any(net, state)):
+            if net.words[state] or self._any_follows((number, state, stack)):
                 found[number, state, stack] = None
             following: list[Config] = []
             if state == Net.FINAL and stack is not None:

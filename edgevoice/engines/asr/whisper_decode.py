@@ -17,7 +17,7 @@ from edgevoice.engines.asr.whisper_net import Decoding, WhisperNet
 from edgevoice.engines.asr.whisper_tokens import Tokens
 
 _NEVER = np.float32(-np.inf)
-_MORE = 4 * RATE
+MORE_CONTEXT = 4.0
 """What the second attempt sees more. Of 204 real clips of one or two words, tiny.en at 12 s leaves 22 suspect, 16 s
 then 5, which need the full 30 s; with that step between, the slowest twentieth takes 0.24 instead of 0.42 s (one x86
 core) and the texts are no worse. To begin at 10 or 8 s gains nothing: 34 or 70 clips are decoded again."""
@@ -76,7 +76,7 @@ def decode(
     samples = samples[:longest]
     length = min(max(len(samples), int(context * RATE)), longest)
     result = _attempt(net, rule, samples, length, forced)
-    for more in (min(length + _MORE, longest), longest):
+    for more in (min(length + int(MORE_CONTEXT * RATE), longest), longest):
         if result.suspect and retry and more > length:
             length = more
             result = _attempt(net, rule, samples, length, forced)

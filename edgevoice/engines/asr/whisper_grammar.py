@@ -15,7 +15,7 @@ from edgevoice.automaton import Automaton
 from edgevoice.engines.asr import vocabulary
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
-from edgevoice.engines.asr.whisper_decode import Rules, token_limit
+from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, said_twice, token_limit
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_tokens import Tokens
@@ -81,15 +81,25 @@ class GrammarReader:
             context: seconds of audio and silence that Whisper sees; it always sees all audio.
         """
         follower = self.prepare(automaton)
+        for seconds in (context, context + MORE_CONTEXT, math.inf):
+            found = self._search(follower, samples, seconds)
+            # A free text may repeat itself, until it sees more silence behind the audio.
+            if not found.texts or not said_twice(found.texts[0].tokens):
+                break
+        if not found.texts:
+            return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
+        return Read(_readings(found.texts, follower), confidence(found.texts[0]), _ending(found))
+
+    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> Found:
         longest = self._net.audio_positions * 2 * HOP
-        length = min(max(len(samples), int(context * RATE)), longest)
+        length = int(min(max(len(samples), context * RATE), longest))
         heard = np.zeros(length - length % (2 * HOP), np.float32)
         heard[: len(samples)] = samples[: len(heard)]
         decoding = self._net.open(self._net.encode(log_mel(heard, self._net.mels)))
         logits = decoding.step(self._prefix)
         decoding.share()
         limit = min(self._rules.limit, token_limit(len(samples)), self._net.text_positions - len(self._prefix) - 1)
-        found = search(
+        return search(
             decoding,
             logits,
             follower,
@@ -98,9 +108,6 @@ class GrammarReader:
             width=self._width,
             limit=limit,
         )
-        if not found.texts:
-            return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
-        return Read(_readings(found.texts, follower), confidence(found.texts[0]), _ending(found))
 
 
 def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading]:

@@ -1,0 +1,123 @@
+"""The beam search, on logits that are made up."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from edgevoice.audio.pcm import Float32
+from edgevoice.engines.asr import whisper_tokens
+from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
+from edgevoice.engines.asr.whisper_beam import Found, search
+from edgevoice.engines.asr.whisper_net import Decoding
+from edgevoice.engines.asr.whisper_tokens import Tokens
+from edgevoice.modelstore import ModelStore
+from edgevoice.think.grammar import Grammar
+
+PACK = """
+intents:
+  Order:
+    data:
+      - sentences: ["get me a {size} {drink} [with {milk} milk]"]
+lists:
+  size: [small, large]
+  drink: [latte, mocha, tea]
+  milk: [soy, oat]
+"""
+
+
+class ScriptedDecoding:
+    """Beams that say certain sentences with certain probabilities."""
+
+    def __init__(self, tokens: Tokens, told: Mapping[str, float]) -> None:
+        self.tokens = tokens
+        self.told = {(*tokens.encode(f" {text}"), tokens.end): probability for text, probability in told.items()}
+        self.beams: list[tuple[int, ...]] = [()]
+        self.widths: list[int] = []
+
+    def logits(self, beam: tuple[int, ...]) -> Float32:
+        row = np.full(len(self.tokens.texts) + 1000, -30.0, np.float32)
+        fitting = {said: weight for said, weight in self.told.items() if said[: len(beam)] == beam}
+        following: dict[int, float] = {}
+        for said, weight in fitting.items():
+            following[said[len(beam)]] = following.get(said[len(beam)], 0.0) + weight / sum(fitting.values())
+        for token, probability in following.items():
+            row[token] = np.log(probability)
+        return row
+
+    def step_beams(self, tokens: Sequence[int], parents: Sequence[int]) -> Float32:
+        self.beams = [(*self.beams[at], token) for token, at in zip(tokens, parents, strict=True)]
+        self.widths.append(len(tokens))
+        return np.stack([self.logits(beam) for beam in self.beams])
+
+
+@pytest.fixture(scope="module")
+def tokens(store: ModelStore) -> Tokens:
+    return whisper_tokens.load(store.path("whisper-tiny.en-int8") / "tokens.json")
+
+
+@pytest.fixture(scope="module")
+def automaton(tokens: Tokens, tmp_path_factory: pytest.TempPathFactory) -> TokenAutomaton:
+    path: Path = tmp_path_factory.mktemp("pack") / "pack.yaml"
+    path.write_text(PACK, "utf-8")
+    return TokenAutomaton(Grammar.load([path]).automaton, Speller(tokens, tokens.suppress))
+
+
+def run(
+    tokens: Tokens, automaton: TokenAutomaton, told: Mapping[str, float], width: int = 8
+) -> tuple[Found, ScriptedDecoding]:
+    decoding = ScriptedDecoding(tokens, told)
+    found = search(
+        cast(Decoding, decoding),
+        decoding.logits(()),
+        automaton,
+        end=tokens.end,
+        suppress=tokens.suppress,
+        width=width,
+        limit=40,
+    )
+    return found, decoding
+
+
+def test_what_the_audio_says_is_found(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    found, decoding = run(tokens, automaton, {"get me a small mocha with oat milk": 0.7, "get me a small tea": 0.3})
+    assert tokens.text(found.texts[0].tokens) == " get me a small mocha with oat milk"
+    assert found.texts[0].full == pytest.approx(np.log(0.7), abs=1e-3)
+    assert (found.texts[0].worst, found.texts[0].end) == (0.0, 0.0)
+    assert not found.texts[0].more
+    assert max(decoding.widths) <= 8
+    assert found.unfinished < found.texts[0].score
+
+
+def test_what_the_grammar_does_not_know_is_never_written(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    found, _ = run(tokens, automaton, {"get me a small coffee": 0.99, "get me a small tea": 0.01})
+    assert tokens.text(found.texts[0].tokens) == " get me a small tea"
+    assert found.texts[0].worst == pytest.approx(np.log(0.01 / 0.99), abs=1e-3)
+    assert all("coffee" not in tokens.text(text.tokens) for text in found.texts)
+
+
+def test_all_spellings_of_a_sentence_count_together(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    said = {"get me a small latte": 0.3, "get me a small Latte": 0.3, "get me a small tea": 0.4}
+    wide, _ = run(tokens, automaton, said)
+    tea = next(text for text in wide.texts if tokens.text(text.tokens) == " get me a small tea")
+    latte = [text for text in wide.texts if tokens.text(text.tokens).lower() == " get me a small latte"]
+    assert max(text.score for text in latte) > tea.score
+
+
+def test_an_end_that_the_grammar_does_not_allow_is_noticed(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    found, _ = run(tokens, automaton, {"get me a small": 0.95, "get me a small tea": 0.05})
+    assert found.unfinished > found.texts[0].score
+
+
+def test_a_final_mark_is_an_end(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    found, _ = run(tokens, automaton, {"get me a small tea.": 1.0})
+    assert tokens.text(found.texts[0].tokens) == " get me a small tea."
+    assert found.texts[0].end == 0.0
+    assert found.texts[0].more
+
+
+def test_a_narrow_search_follows_the_likeliest_alone(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    _, decoding = run(tokens, automaton, {"get me a small tea": 0.5, "get me a large tea": 0.5}, width=1)
+    assert set(decoding.widths) == {1}
