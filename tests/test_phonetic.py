@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgevoice.engines.protocols import Hypothesis
 from edgevoice.think.grammar import Grammar, Match, NoMatch
 from edgevoice.think.phonetic import BUDGET, MAX_EXCESS, MAX_MARGIN, MAX_SOUNDS, Sounding, SoundSearcher
 from edgevoice.think.sounds import DROP, SOUNDS, SWAP, indices, pronounce
@@ -169,6 +170,17 @@ def test_a_coin_is_not_thrown(grammar: Grammar) -> None:
     assert "it sounds as much like 'turn" in found.why
 
 
+def test_the_unsure_is_refused_where_more_is_asked_for(grammar: Grammar) -> None:
+    heard = Hypothesis("make me a light cross mocha")
+    found = grammar.understand(heard, refuse_below=0.5)
+    assert isinstance(found, Match)
+    assert found.confidence is not None and found.confidence < 0.999
+    refused = grammar.understand(heard, refuse_below=0.9999)
+    assert isinstance(refused, NoMatch)
+    assert "needed is 0.9999" in refused.why
+    assert refused.closest == "make me a light roast mocha"
+
+
 def test_the_explanation_tells_what_was_taken_for_what(grammar: Grammar) -> None:
     text = str(match(grammar, "make me light rose ice mocha um please").explanation)
     lines = [" ".join(line.split()) for line in text.splitlines()]
@@ -189,6 +201,7 @@ def test_the_explanation_tells_what_was_taken_for_what(grammar: Grammar) -> None
 def test_words_may_end_elsewhere(grammar: Grammar) -> None:
     steps = match(grammar, "get me a mericano").explanation.steps
     assert (steps[-1].word, steps[-1].heard) == ("americano", "a mericano")
+    assert 0 < search(grammar, "turn on the kitch enlight").cost < 1
 
 
 def test_it_can_be_switched_off(path: Path) -> None:

@@ -180,10 +180,14 @@ class Grammar:
                 slots.setdefault(name, set()).add(value)
         return found
 
-    def match(self, text: str) -> Match | NoMatch:
-        """The intent of a text, or why there is none."""
+    def match(self, text: str, refuse_below: float = 0.0) -> Match | NoMatch:
+        """The intent of a text, or why there is none.
+
+        Args:
+            refuse_below: confidence below which what sounds like a sentence is no command.
+        """
         ready, words = self._ready, normalise(text)
-        found = self._exact(text) or (self._sounding(ready, words) if self._by_sound else None)
+        found = self._exact(text) or (self._sounding(ready, words, refuse_below) if self._by_sound else None)
         return found or self._no_match(ready, words)
 
     def _exact(self, text: str) -> Match | None:
@@ -199,7 +203,7 @@ class Grammar:
         explanation = Explanation(template.text, template.place.short, steps)
         return Match(Intent(spec.name, slots), spec, " ".join(words), score(steps), explanation)
 
-    def _sounding(self, ready: _Ready, words: Sequence[str]) -> Match | NoMatch | None:
+    def _sounding(self, ready: _Ready, words: Sequence[str], refuse_below: float) -> Match | NoMatch | None:
         """The sentence that a text sounds like; None when it sounds like none."""
         if not 0 < len(words) <= MAX_WORDS:
             return None
@@ -213,8 +217,9 @@ class Grammar:
         if match is None:  # a sentence of its own template alone, once a list was replaced meanwhile
             return None
         text, confidence = " ".join(words), round(sounding.confidence, 3)
-        if confidence < MIN_CONFIDENCE and sounding.rival is not None:
-            why = f"it sounds as much like '{' '.join(sounding.rival)}'"
+        if confidence < max(MIN_CONFIDENCE, refuse_below):
+            like = f"it sounds as much like '{' '.join(sounding.rival)}'" if sounding.rival else "it is too unsure"
+            why = like if confidence < MIN_CONFIDENCE else f"confidence {confidence:.2f}, needed is {refuse_below:g}"
             return NoMatch(text, match.text, match.intent.name, match.explanation.place, None, why)
         explanation = explain(match.explanation, sounding, words[:lead], words[end:])
         share = round(max(0.0, 1 - sounding.cost / sounding.weight), 3)
@@ -227,10 +232,10 @@ class Grammar:
         latte" are one answer. Otherwise its text is matched.
 
         Args:
-            refuse_below: confidence below which a reading is no command.
+            refuse_below: confidence below which a reading, or what sounds like a sentence, is no command.
         """
         if hypothesis.readings is None:
-            return self.match(hypothesis.text)
+            return self.match(hypothesis.text, refuse_below)
         text = " ".join(normalise(hypothesis.text))
         heard = 1.0 if hypothesis.confidence is None else hypothesis.confidence
         found = [
