@@ -121,3 +121,10 @@ def test_a_final_mark_is_an_end(tokens: Tokens, automaton: TokenAutomaton) -> No
 def test_a_narrow_search_follows_the_likeliest_alone(tokens: Tokens, automaton: TokenAutomaton) -> None:
     _, decoding = run(tokens, automaton, {"get me a small tea": 0.5, "get me a large tea": 0.5}, width=1)
     assert set(decoding.widths) == {1}
+
+
+def test_words_that_are_nearly_as_likely_are_not_left_out(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    found, _ = run(tokens, automaton, {"get me a small tea": 0.55, "get me a small tea with oat milk": 0.45})
+    assert tokens.text(found.texts[0].tokens) == " get me a small tea with oat milk"
+    found, _ = run(tokens, automaton, {"get me a small tea": 0.97, "get me a small tea with oat milk": 0.03})
+    assert tokens.text(found.texts[0].tokens) == " get me a small tea"
