@@ -232,8 +232,11 @@ def _options(args: argparse.Namespace, config: "Config") -> dict[str, Any]:
     """What was asked for, and the part of the configuration that decides about results."""
     import msgspec
 
+    def plain(value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
     typed = {
-        name: [str(each) for each in value] if isinstance(value, list | tuple) else value
+        name: [plain(each) for each in value] if isinstance(value, list | tuple) else plain(value)
         for name, value in vars(args).items()
         if isinstance(value, str | int | float | list | tuple | Path | None) and name not in ("command", "kind")
     }
@@ -242,4 +245,4 @@ def _options(args: argparse.Namespace, config: "Config") -> dict[str, Any]:
         for task in ("vad", "asr")
     }
     settings = {**chosen, "endpoint": msgspec.to_builtins(config.endpoint), "block": config.input.block}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in typed.items()} | settings
+    return typed | settings

@@ -9,7 +9,7 @@ from edgevoice.evaluate import published
 from edgevoice.evaluate.report import Report
 
 SUFFIXES = (".svg", ".png", ".pdf")
-SIZE = (8.0, 5.0)
+SIZE = (8.0, 5.5)
 """Inches."""
 _GREYS = ("#555555", "#777777", "#999999", "#bbbbbb")
 
@@ -74,7 +74,7 @@ def _draw(report: Report, axes: Any) -> None:
     axes.set_xlabel("SNR in dB" + (f" ({Path(noisy[0].noise or '').stem})" if noisy else ""))
     axes.set_ylabel("commands understood in %")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=8, bbox_to_anchor=(1, 0.2) if others else None)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, fontsize=8, frameon=False)
     axes.set_title(f"{report.conditions[0].n} commands" if report.conditions else "")
 
 

@@ -138,7 +138,7 @@ def slot_errors(predictions: Iterable[Prediction]) -> dict[str, SlotErrors]:
     wrong: Counter[str] = Counter()
     extra: Counter[str] = Counter()
     for each in predictions:
-        said.update(each.label_slots)
+        said.update(each.label_slots.keys())
         extra.update(each.slots.keys() - each.label_slots.keys())
         for name, value in each.label_slots.items():
             if name not in each.slots:
