@@ -73,6 +73,8 @@ class Utterance(msgspec.Struct, frozen=True, kw_only=True):
     """What it was taken for; None when it was refused, as it should be."""
     slots: dict[str, SlotValue]
     confidence: float | None
+    acceptance: float
+    """What ``intents.refuse_below`` is compared with; 0 when no command fits at all."""
     text: str
 
 
@@ -149,6 +151,7 @@ class Bench:
             slots=slots,
             confidence=confidence,
             slot_confidence=slot_confidence,
+            acceptance=heard.acceptance,
             text=heard.transcript.text,
             why=None if isinstance(understood, Match) else understood.why,
             correct=correct,
@@ -187,6 +190,7 @@ class Bench:
                 confidence=understood.confidence
                 if isinstance(understood, Match) and understood.confidence is not None
                 else heard.transcript.confidence,
+                acceptance=heard.acceptance,
                 text=heard.transcript.text if known else understood.text,
             )
 

@@ -74,6 +74,8 @@ class Heard:
     ended: SpeechEnded
     transcript: Transcript
     understood: Match | NoMatch
+    acceptance: float
+    """What ``intents.refuse_below`` is compared with, also where it was refused by that; 0 when no command fits."""
     decided: float
     """Seconds from the first sample of the audio to the moment when it was understood."""
 
@@ -178,6 +180,12 @@ class _Listener:
         if self._pump.done():
             self._pump.result()  # raises what went wrong with the audio
         understood = await self._think.call(ears.skills.understand, heard.hypothesis)
+        hypothesis = heard.hypothesis
+        if hypothesis.readings is None:
+            sure = understood.confidence if isinstance(understood, Match) else 0.0
+        else:
+            sure = hypothesis.confidence if isinstance(understood, Match) or understood.intent is not None else 0.0
+        acceptance = 1.0 if sure is None else sure
         started = next((event.at for event in events if isinstance(event, SpeechStarted)), None)
         ended = next(event for event in events if isinstance(event, SpeechEnded))
-        return Heard(started, ended, heard.transcript, understood, asyncio.get_running_loop().time())
+        return Heard(started, ended, heard.transcript, understood, acceptance, asyncio.get_running_loop().time())

@@ -121,12 +121,9 @@ def rejection(utterances: Sequence[Utterance], conditions: Sequence[Condition]) 
         return None
     refused = sum(each.intent is None for each in utterances)
 
-    def confidence(each: Utterance | Prediction) -> float:
-        return 0.0 if each.intent is None else 1.0 if each.confidence is None else each.confidence
-
     curve = score.curve(
-        [confidence(each) for each in utterances],
-        [[confidence(each) for each in condition.predictions] for condition in conditions],
+        [each.acceptance for each in utterances],
+        [[each.acceptance for each in condition.predictions] for condition in conditions],
     )
     return Rejection(
         n=len(utterances),

@@ -36,6 +36,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
     """That this was meant, 0..1; None when the engine gives none."""
     slot_confidence: dict[str, float]
+    acceptance: float
+    """What ``intents.refuse_below`` is compared with; 0 when no command fits at all."""
     text: str
     """As recognised."""
     why: str | None
@@ -206,8 +208,8 @@ def curve(others: Sequence[float], commands: Sequence[Sequence[float]]) -> list[
     """What other thresholds would refuse.
 
     Args:
-        others: confidence of every utterance that is no command; 0 for what was refused anyway.
-        commands: by condition, the confidence of every command; 0 for what was refused anyway.
+        others: acceptance of every utterance that is no command; 0 where no command fits.
+        commands: by condition, the acceptance of every command.
     """
     every = sorted({0.0, *others, *(each for condition in commands for each in condition)})
     if len(every) > CURVE:
