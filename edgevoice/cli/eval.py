@@ -160,10 +160,13 @@ def _check_noise(args: argparse.Namespace, config: "Config", items: "list[Item]"
 
 def _talk(folder: Path) -> list[Path]:
     from edgevoice.errors import ConfigError
+    from edgevoice.evaluate.manifest import unreadable
 
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
     if not found:
         raise ConfigError("there is no audio file below it", place=f"option --reject {folder}")
+    if mistakes := [why for path in found if (why := unreadable(path)) is not None]:
+        raise ConfigError("\n".join(mistakes), place=f"option --reject {folder}")
     return found
 
 

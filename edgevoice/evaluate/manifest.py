@@ -66,7 +66,7 @@ def load(manifest: Path, limit: int | None = None) -> list[Item]:
         path = manifest.parent / line.audio
         if line.audio in seen:
             mistakes.append(f"{manifest}:{number}: '{line.audio}' stands in line {seen[line.audio]} already")
-        elif (why := _unreadable(path)) is not None:
+        elif (why := unreadable(path)) is not None:
             mistakes.append(f"{manifest}:{number}: {why}")
         seen.setdefault(line.audio, number)
         items.append(Item(line.audio, path, line.intent, line.slots, number))
@@ -77,7 +77,7 @@ def load(manifest: Path, limit: int | None = None) -> list[Item]:
     return items
 
 
-def _unreadable(path: Path) -> str | None:
+def unreadable(path: Path) -> str | None:
     """Why a file is no audio."""
 
     async def opened() -> None:
