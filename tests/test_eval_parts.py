@@ -63,6 +63,8 @@ def test_speech_ends_at_its_last_run_of_frames_not_at_a_click() -> None:
     samples[8000:24_000] += noise(16_000)
     samples[40_000:40_100] = 0.5
     assert abs(speech_end(samples) - 24_000) <= 320
+    falls = np.concatenate([samples, np.zeros(20_000, np.float32), samples[8_000:10_000], np.zeros(8_000, np.float32)])
+    assert speech_end(falls) == speech_end(samples)
     assert speech_end(np.zeros(16_000, np.float32)) == 0
 
 

@@ -88,6 +88,10 @@ def command(ears: Ears, audio: Int16, watch: Stopwatch, *, realtime: bool) -> He
         realtime: at the pace of a microphone, on the machine's clock; otherwise on a simulated one.
     """
 
+    # Whoever records themselves may take their time before they begin; the assistant would have given up.
+    patient = msgspec.structs.replace(ears.config.endpoint, no_speech=len(audio) / RATE)
+    ears = replace(ears, config=msgspec.structs.replace(ears.config, endpoint=patient))
+
     async def listen() -> Heard:
         source = Paced(audio, ears.config.input.block, lossless=not realtime)
         async with _listener(ears, source, watch, realtime=realtime) as listener:
