@@ -112,6 +112,12 @@ class Speller:
         """Tokens that begin a word: a space and letters or digits."""
         self.inside = {at for at in usable if _is_word(self.texts[at])}
         """Tokens that go on with a word."""
+        self.stops = [at for at in usable if self.texts[at].strip() and _STOPS.issuperset(self.texts[at].strip())]
+        """Tokens of marks that end a sentence or a part of it."""
+        self.beginning: dict[str, list[int]] = {}
+        """Tokens that begin a word, by their letters."""
+        for at in sorted(self.begins):
+            self.beginning.setdefault(self.letters[at], []).append(at)
         self.marks = [self.spell(mark)[0] for mark in spelling.MARKS]
         self.final_marks = [self.spell(mark)[0] for mark in spelling.FINAL_MARKS]
 
@@ -329,6 +335,7 @@ class TokenAutomaton:
 
 
 _SPACE = write(b" ")
+_STOPS = frozenset(",.!?;")
 _BEGINNING = "^"
 """The mark before the first word."""
 _BEFORE_SPACE = ("", ",", ".", _BEGINNING)

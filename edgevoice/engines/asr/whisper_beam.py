@@ -35,10 +35,14 @@ class Scored:
     """Sum of the tokens' scores, the end included."""
     full: float
     """Sum of their log-probabilities among all tokens."""
+    regret: float
+    """Sum of the differences between a token's log-probability and that of the likeliest token in its place; marks at
+    the end of a sentence are not counted."""
     worst: float
-    """The smallest difference between a token's log-probability and that of the likeliest token in its place."""
+    """The smallest of these differences."""
     end: float
-    """The same difference at the end of the text, a final mark taken for the end."""
+    """Log-probability that nothing more was said: of the end, of a mark, or of the first word once more, which is what
+    Whisper writes when it sees little silence behind a command."""
     more: bool
     """Whether the grammar allows more words behind it."""
 
@@ -59,11 +63,12 @@ class _Beam:
     state: State
     score: float
     full: float
+    regret: float
     worst: float
     parent: int = 0
     """Its place among the beams of the step before."""
     end: float | None = None
-    """Behind a final mark: the regret of ending there."""
+    """Behind a mark after a complete sentence: the log-probability of ending before it."""
     complete: State | None = None
     """Behind a mark after a complete sentence: the state before it."""
 
@@ -78,6 +83,7 @@ class _Step:
     token: int
     full: float
     regret: float
+    """Of this token."""
     end: float | None
 
 
@@ -104,10 +110,10 @@ def search(
     speller = automaton.speller
     mask = np.zeros(end + 1, np.float32)
     mask[list(suppress)] = -np.inf
-    finals = np.array([end, *speller.final_marks])
+    stops = [end, *speller.stops]
     finished: list[Scored] = []
     best = unfinished = -np.inf
-    beams = [_Beam((), "", automaton.start, 0.0, 0.0, 0.0)]
+    beams = [_Beam((), "", automaton.start, 0.0, 0.0, 0.0, 0.0)]
     rows = logits[None]
     for _ in range(limit):
         steps: list[_Step] = []
@@ -119,28 +125,31 @@ def search(
             complete = beam.state.accepting
             inside = _log_sum(among if complete else among[:-1])[1] if complete or len(allowed) else total
             scores = beam.score + _FULL * (among - total) + (1 - _FULL) * (among - inside)
-            regret = float(row[finals].max()) - high if complete else None
+            ending = None
+            if complete:
+                again = speller.beginning.get(speller.letters[beam.tokens[0]], []) if beam.tokens else []
+                ending = _log_sum(row[[*stops, *again]])[1] - total
             for each in np.argsort(-scores[:-1])[: 2 * width]:
                 token = int(allowed[each])
                 score = float(scores[each])
-                if token in speller.final_marks:
-                    steps.append(_Step(score, beam, at, token, float(among[each] - total), beam.worst, regret))
+                if token in speller.final_marks or (complete and token in speller.marks):
+                    steps.append(_Step(score, beam, at, token, float(among[each] - total), 0.0, ending))
                 else:
                     bonus = _WORD_BONUS if token in speller.begins and not beam.state.free else 0.0
-                    worst = min(beam.worst, float(among[each]) - high)
-                    steps.append(_Step(score + bonus, beam, at, token, float(among[each] - total), worst, None))
-            if regret is not None:
+                    regret = float(among[each]) - high
+                    steps.append(_Step(score + bonus, beam, at, token, float(among[each] - total), regret, None))
+            if ending is not None:
                 full = beam.full + float(among[-1] - total)
-                ending = regret if beam.end is None else beam.end
                 more = (beam.complete or beam.state).more
-                finished.append(Scored(beam.tokens, float(scores[-1]), full, beam.worst, ending, more))
+                ending = ending if beam.end is None else beam.end
+                finished.append(Scored(beam.tokens, float(scores[-1]), full, beam.regret, beam.worst, ending, more))
                 best = max(best, finished[-1].score)
             elif beam.tokens and beam.complete is None:
                 # Its score if the grammar did allow the end: else that would be compared with what it does allow, and
                 # the less likely that is, the better a text would be that ends there.
                 inside = _log_sum(among)[1]
-                ending = beam.score + _FULL * (among[-1] - total) + (1 - _FULL) * (among[-1] - inside)
-                unfinished = max(unfinished, float(ending))
+                short = beam.score + _FULL * (among[-1] - total) + (1 - _FULL) * (among[-1] - inside)
+                unfinished = max(unfinished, float(short))
         beams = _select(steps, automaton, width, best)
         if not beams:
             break
@@ -175,7 +184,8 @@ def _select(steps: list[_Step], automaton: TokenAutomaton, width: int, best: flo
                 state,
                 step.score,
                 full,
-                step.regret,
+                beam.regret + step.regret,
+                min(beam.worst, step.regret),
                 step.parent,
                 step.end,
                 beam.state if marks and beam.state.accepting else None,

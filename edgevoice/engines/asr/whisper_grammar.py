@@ -15,6 +15,7 @@ from edgevoice.automaton import Automaton
 from edgevoice.engines.asr import vocabulary
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
+from edgevoice.engines.asr.whisper_confidence import confidence
 from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, said_twice, token_limit
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
@@ -80,15 +81,20 @@ class GrammarReader:
             samples: at most 30 s.
             context: seconds of audio and silence that Whisper sees; it always sees all audio.
         """
+        found = self.search(samples, automaton, context=context)
+        if not found.texts:
+            return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
+        return Read(_readings(found.texts, self._follower), confidence(found.texts[0]), _ending(found))
+
+    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> Found:
+        """What ``read`` judges by."""
         follower = self.prepare(automaton)
         for seconds in (context, context + MORE_CONTEXT, math.inf):
             found = self._search(follower, samples, seconds)
             # A free text may repeat itself, until it sees more silence behind the audio.
             if not found.texts or not said_twice(found.texts[0].tokens):
                 break
-        if not found.texts:
-            return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
-        return Read(_readings(found.texts, follower), confidence(found.texts[0]), _ending(found))
+        return found
 
     def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> Found:
         longest = self._net.audio_positions * 2 * HOP
@@ -131,9 +137,3 @@ def _ending(found: Found) -> Ending:
     if found.unfinished > found.texts[0].score:
         return "unfinished"
     return "open" if found.texts[0].more else "closed"
-
-
-def confidence(text: Scored) -> float:
-    """Probability that a sentence was said, from how it fits the audio."""
-    mean = text.full / (len(text.tokens) + 1)
-    return 1.0 / (1.0 + math.exp(-4.0 * (mean + 1.75)))
