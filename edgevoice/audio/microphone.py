@@ -60,6 +60,8 @@ class Microphone:
             raise
         self._frame_bytes = 2 * self._channels
         frames = self._frames(self.rate)
+        self._batch = max(BATCH // options.block, 1)
+        """Blocks."""
         self._ring: deque[tuple[int, bytes]] = deque(maxlen=max(int(RING_SECONDS * self.rate / frames), 4))
 
     def _frames(self, rate: int) -> int:
@@ -104,7 +106,7 @@ class Microphone:
             self._position += frames
         self._ring.append((self._position, data))
         self._position += frames
-        if not self._woken and (self.eager or len(self._ring) >= BATCH):
+        if not self._woken and (self.eager or len(self._ring) >= self._batch):
             self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop was closed before the microphone
                 self._loop.call_soon_threadsafe(self._wake.set)  # type: ignore[union-attr]
