@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--others", nargs=2, action="append", default=[], metavar=("FOLDER", "GRAMMAR"))
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--snr", default="12,6", help="besides without noise (default: %(default)s)")
-    parser.add_argument("--prior", type=float, default=2 / 3, help="share of commands (default: 2 of 3)")
+    parser.add_argument("--prior", type=float, default=0.7, help="share of commands (default: %(default)s)")
     args = parser.parse_args()
     reader = load()
     sources = [(name, True, [item.path for item in manifest.load(Path(name))], pack) for name, pack in args.commands]
@@ -132,8 +132,8 @@ def load() -> GrammarReader:
 def judge(reader: GrammarReader, samples: Float32, grammar: Grammar) -> tuple[float, ...] | None:
     """The features of the sentence that fits best; None when there is none."""
     context = len(samples) / RATE + whisper.Options().padding
-    texts = reader.search(samples, grammar.automaton, context=context).texts
-    return features(texts[0]) if texts else None
+    found, no_speech = reader.search(samples, grammar.automaton, context=context)
+    return features(found.texts[0], no_speech) if found.texts else None
 
 
 if __name__ == "__main__":

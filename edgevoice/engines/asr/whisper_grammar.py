@@ -53,7 +53,8 @@ class GrammarReader:
         self._with_prompt = prompt
         self._speller = Speller(tokens, rules.suppress)
         self._automaton: Automaton | None = None
-        self._prefix: Sequence[int] = ()
+        self._opening: Sequence[int] = ()
+        """What stands before the place where Whisper says whether there is speech."""
 
     def prepare(self, automaton: Automaton) -> TokenAutomaton:
         """Spell a grammar's first words, and choose its prompt."""
@@ -61,7 +62,7 @@ class GrammarReader:
             self._follower = TokenAutomaton(automaton, self._speller)
             self._follower.allowed(self._follower.start)
             prompt = self._prompt(automaton) if self._with_prompt else []
-            self._prefix = [*prompt, *self._rules.prefix]
+            self._opening = [*prompt, *self._rules.prefix[:1]]
             self._automaton = automaton
         return self._follower
 
@@ -81,31 +82,35 @@ class GrammarReader:
             samples: at most 30 s.
             context: seconds of audio and silence that Whisper sees; it always sees all audio.
         """
-        found = self.search(samples, automaton, context=context)
+        found, no_speech = self.search(samples, automaton, context=context)
         if not found.texts:
             return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
-        return Read(_readings(found.texts, self._follower), confidence(found.texts[0]), _ending(found))
+        return Read(_readings(found.texts, self._follower), confidence(found.texts[0], no_speech), _ending(found))
 
-    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> Found:
-        """What ``read`` judges by."""
+    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> tuple[Found, float]:
+        """What ``read`` judges by: the sentences, and the log-probability that there is no speech."""
         follower = self.prepare(automaton)
         for seconds in (context, context + MORE_CONTEXT, math.inf):
-            found = self._search(follower, samples, seconds)
+            found, no_speech = self._search(follower, samples, seconds)
             # A free text may repeat itself, until it sees more silence behind the audio.
             if not found.texts or not said_twice(found.texts[0].tokens):
                 break
-        return found
+        return found, no_speech
 
-    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> Found:
+    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> tuple[Found, float]:
         longest = self._net.audio_positions * 2 * HOP
         length = int(min(max(len(samples), context * RATE), longest))
         heard = np.zeros(length - length % (2 * HOP), np.float32)
         heard[: len(samples)] = samples[: len(heard)]
         decoding = self._net.open(self._net.encode(log_mel(heard, self._net.mels)))
-        logits = decoding.step(self._prefix)
+        silence = decoding.step(self._opening)
+        high = silence.max()
+        no_speech = float(silence[self._rules.no_speech] - high - np.log(np.exp(silence - high).sum()))
+        logits = decoding.step(self._rules.prefix[1:])
         decoding.share()
-        limit = min(self._rules.limit, token_limit(len(samples)), self._net.text_positions - len(self._prefix) - 1)
-        return search(
+        left = self._net.text_positions - len(self._opening) - len(self._rules.prefix)
+        limit = min(self._rules.limit, token_limit(len(samples)), left)
+        found = search(
             decoding,
             logits,
             follower,
@@ -114,6 +119,7 @@ class GrammarReader:
             width=self._width,
             limit=limit,
         )
+        return found, no_speech
 
 
 def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading]:
