@@ -431,7 +431,7 @@ class _Compiler:
 
     def entry(self, entry: Entry) -> None:
         if entry.origin is None:
-            found = words.normalise(entry.text)
+            found = words.name_words(entry.text)
             if found:
                 self.net.add_arc(self.grow(found), Meaning(entry.meaning, Net.FINAL))
             elif entry.place is not None:

@@ -34,7 +34,7 @@ from edgevoice.think.nearest import Searcher
 from edgevoice.think.pack import Block, Entry, IntentSpec, Pack
 from edgevoice.think.phonetic import MAX_EXCESS, MIN_CONFIDENCE, SoundSearcher, explain
 from edgevoice.think.phrases import sentences, template_sentences
-from edgevoice.think.words import normalise
+from edgevoice.think.words import name_words, normalise
 
 log = logging.getLogger("edgevoice.think")
 
@@ -285,7 +285,7 @@ class Grammar:
         entries = []
         for value in values:
             entry = Entry(value) if isinstance(value, str) else replace(value, origin=None, place=None)
-            if not normalise(entry.text):
+            if not name_words(entry.text):
                 raise GrammarError(f"nothing is left of '{entry.text}' as words", place=f"list '{name}'")
             entries.append(entry)
         changed = replace(definition, entries=tuple(entries))

@@ -8,6 +8,7 @@ Templates, list values and what was recognised go through the same function, so 
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 _SMALL = [
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
@@ -187,6 +188,12 @@ def normalise(text: str) -> tuple[str, ...]:
             one = words[at - 1] == "one" and (at == 1 or not is_number_word(words[at - 2]))
             words[at] = unit(words[at], one=one) or words[at]
     return tuple(words)
+
+
+@lru_cache(maxsize=16_384)
+def name_words(text: str) -> tuple[str, ...]:
+    """``normalise`` for a value of a list. Kept, for a list is often replaced by almost the same one."""
+    return normalise(text)
 
 
 _NEEDS_REWRITING = re.compile(r"[0-9.%&+@]")
