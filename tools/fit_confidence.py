@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--others", nargs=2, action="append", default=[], metavar=("FOLDER", "GRAMMAR"))
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--snr", default="12,6", help="besides without noise (default: %(default)s)")
-    parser.add_argument("--prior", type=float, default=0.7, help="share of commands (default: %(default)s)")
+    parser.add_argument("--prior", type=float, default=0.75, help="share of commands (default: %(default)s)")
     args = parser.parse_args()
     reader = load()
     sources = [(name, True, [item.path for item in manifest.load(Path(name))], pack) for name, pack in args.commands]
