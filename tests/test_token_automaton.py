@@ -200,3 +200,26 @@ def test_what_is_forgotten_is_made_again(order: Grammar, speller: Speller, monke
         for text in (" get me a small latte with soy milk", " wake me at 7%", " say good morning to the guests"):
             assert accepts(automaton, tokens_of(speller, text))
     assert automaton._size <= 40 or len(automaton._states) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "token", "begins"),
+    [
+        ("", " get", True),
+        ("", " please", False),
+        (" please", " remind", True),
+        (" get me a small", " lat", True),
+        (" get me a small lat", "te", False),
+        (" get me a small latte", " please", False),
+        (" get me a small latte", " with", True),
+        (" remind me to", " get", False),
+    ],
+)
+def test_which_words_are_of_the_sentence(
+    order: Grammar, speller: Speller, before: str, token: str, begins: bool
+) -> None:
+    automaton = TokenAutomaton(order.automaton, speller)
+    state = walk(automaton, tokens_of(speller, before))
+    assert state is not None
+    (number,) = tokens_of(speller, token)
+    assert automaton.begins_word(state, number) is begins

@@ -5,7 +5,7 @@ English, as Whisper writes it. The words are those of ``edgevoice.think.words``:
 
 from collections.abc import Iterator, Sequence
 
-from edgevoice.automaton import Net
+from edgevoice.automaton import Jump, Kind, Net
 from edgevoice.think import words as numbers
 
 MARKS = (",", "-", ":", ".")
@@ -37,10 +37,28 @@ _SHORT = {
     "degrees": ("°",),
     "okay": ("OK",),
     "and": ("&",),
-    "a.m": ("am",),
+    "am": ("a.m", "a.m.", "A.M", "A.M."),
+    "pm": ("p.m", "p.m.", "P.M", "P.M."),
+    "second": ("sec",),
+    "seconds": ("sec", "secs"),
+    "minute": ("min",),
+    "minutes": ("min", "mins"),
+    "hour": ("hr",),
+    "hours": ("hr", "hrs"),
 }
-_ATTACHED = {"percent": ("%",), "degrees": ("°",), "ounce": ("oz",), "ounces": ("oz",), "am": ("am",), "pm": ("pm",)}
+_ATTACHED = {"percent": ("%",), "degrees": ("°",), "ounce": ("oz",), "ounces": ("oz",), "am": ("am", "AM"), "pm": ("pm", "PM")}
 """What follows a number without a space."""
+
+_FRACTIONS = {
+    ("half",): "1/2",
+    ("a", "half"): "1/2",
+    ("one", "half"): "1/2",
+    ("one", "quarter"): "1/4",
+    ("three", "quarters"): "3/4",
+}
+"""Also behind "and"."""
+
+_IN_NUMBERS = ("point", "and", "oh", "o", "half", "quarter", "quarters")
 
 _ALWAYS_CAPITAL = ("i", "i'd", "i'm", "i'll", "i've")
 _VOWELS = set("aeiouy")
@@ -72,23 +90,33 @@ def digits(net: Net, state: int) -> Iterator[tuple[str, tuple[str, ...], int]]:
     found = 0
     while pending and found < _MAX_RUNS:
         at, run = pending.pop()
+        if run:
+            pending += [(arc.to, run) for arc in net.arcs[at] if isinstance(arc, Jump)]
         for word, targets in net.words[at].items():
-            if not (numbers.is_number_word(word) or word in ("point", "and", "oh", "o") or (word == "a" and not run)):
+            first = run in ((), ("and",))
+            if not (numbers.is_number_word(word) or word in _IN_NUMBERS or (word == "a" and first)):
                 continue
             longer = (*run, word)
             for to in targets:
                 pending.append((to, longer))
-                written = _written(longer)
-                if written is not None:
+                for written in _written(longer, hour=net.kind is Kind.TIME):
                     found += 1
                     yield written, longer, to
 
 
-def _written(run: Sequence[str]) -> str | None:
-    if run[-1] in ("point", "and", "a", "oh", "o"):
-        return None
+def _written(run: Sequence[str], *, hour: bool) -> Iterator[str]:
+    fraction = _FRACTIONS.get(tuple(run[1:] if run[0] == "and" else run))
+    if fraction is not None:
+        yield fraction
+    if run[-1] in _IN_NUMBERS or run[-1] == "a":
+        return
     if len(run) == 2 and run[0] in ("oh", "o"):
         value = numbers.parse_number(run[1:])
-        return f"0{value}" if isinstance(value, int) and value < 10 else None
+        if isinstance(value, int) and value < 10:
+            yield f"0{value}"
+        return
     value = numbers.parse_number(run)
-    return None if value is None else str(value)
+    if value is not None:
+        yield str(value)
+        if hour and isinstance(value, int):
+            yield from (f"{value}:00", f"{value:02}", f"{value:02}:00")

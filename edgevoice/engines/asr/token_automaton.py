@@ -83,6 +83,8 @@ class State:
     """A word of the sentence, none that is skipped, may or must follow."""
     free: bool
     """Any word may follow, or is being written."""
+    skipping: bool
+    """A word that is skipped may follow."""
     following: dict[int, "State"] = field(default_factory=dict)
     tokens: NDArray[np.int64] | None = None
 
@@ -189,6 +191,17 @@ class TokenAutomaton:
             following = state.following[token] = self._state(places)
         return following
 
+    def begins_word(self, state: State, token: int) -> bool:
+        """Whether a token that is allowed begins a word of the sentence: none that is skipped, nor of a free text."""
+        if state.free or not self.speller.texts[token].startswith(" "):
+            return False
+        return not state.skipping or any(
+            token in root.children
+            for (number, at, _), node, mark in state.places
+            if node is None and number not in (SKIP, _END[0])
+            for root in self._roots(self._nets[number], at, mark)
+        )
+
     def sentences(self, tokens: Sequence[int]) -> list[tuple[str, ...]]:
         """The sentences of the automaton that may be written so; none when it is not complete. At most 16."""
         threads: dict[Place, dict[tuple[str, ...], None]] = {place: {(): None} for place in self.start.places}
@@ -286,7 +299,8 @@ class TokenAutomaton:
             ends = [place.config == _END for place in key]
             more = any(place.config != _END and _bottom(place.config[2]) != _TAIL for place in key)
             free = any(node is _WILD or self._any_follows(config) for config, node, _ in key)
-            known = self._states[key] = State(key, any(ends), more, free)
+            skipping = any(config[0] == SKIP for config, _, _ in key)
+            known = self._states[key] = State(key, any(ends), more, free, skipping)
         return known
 
     def _any_follows(self, config: Config) -> bool:
