@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from edgevoice.audio.pcm import Audio
+import numpy as np
+
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import TASKS, Config
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import ModelPaths, WakeEngine
+from edgevoice.engines.protocols import AsrEngine, AsrHint, ModelPaths, WakeEngine
 from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, Wake
 from edgevoice.flow.hub import Hub, samples
@@ -28,6 +30,8 @@ PREROLL = 1.5
 """Seconds the hub remembers: the longest a wake may be detected after the command began, and the warm-up of the VAD."""
 WAKE_BACKLOG = 2.0
 """Seconds of audio that may wait for wake word detection before the oldest is dropped: more would only make it late."""
+WARM_UP_LEVEL = 30.0
+"""Standard deviation of the noise that engines are warmed up with, of 32767: a quiet room, and no digital silence."""
 PHRASES = 2000
 """Most phrases given to a recogniser as a hint. More cost seconds at every turn and no longer help it."""
 
@@ -95,11 +99,21 @@ async def load_parts(
         loaded = {task: await engine(task) for task in TASKS}
         wake_engine: WakeEngine = loaded["wake"][1]
         _check_thresholds(config, wake_engine)
+        asr_worker, asr_engine = loaded["asr"]
+        await asr_worker.call(_warm_up, asr_engine, skills.hint)
         yield Parts(
             wake=loaded["wake"],
             engines=Engines(vad=loaded["vad"], asr=loaded["asr"], tts=loaded["tts"]),
             skills=skills,
         )
+
+
+def _warm_up(engine: AsrEngine, hint: AsrHint) -> None:
+    """Recognise noise, so that the first command does not wait for what is only set up once."""
+    session = engine.open(hint)
+    session.feed(Audio(np.random.default_rng(0).normal(0.0, WARM_UP_LEVEL, RATE).astype(np.int16)))
+    session.finish()
+    session.close()
 
 
 def _check_thresholds(config: Config, engine: WakeEngine) -> None:

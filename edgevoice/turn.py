@@ -136,10 +136,10 @@ class Turn:
             at = heard.transcript.at
             text = strip_phrase(heard.transcript.text, wake.phrase)
             waited = at - wake.at >= options.no_speech * RATE
-            if text or waited or self.hub.ended:
+            if (text and not heard.noise) or waited or self.hub.ended:
                 return replace(heard.hypothesis, text=text)
             cue = None
-            begin = count_from = at  # a cough, or the wake word's tail: go on listening
+            begin = count_from = at  # a cough, a chair, or the wake word's tail: go on listening
 
     async def _cue(self) -> None:
         await self.sink.play(earcon("wake"))

@@ -4,7 +4,7 @@ A script is text: ``.`` is 0.1 s of silence, every other character 0.1 s of a le
 hears exactly what was written. ``W`` is the wake word, letters are words (see ``WORDS``).
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,10 +143,12 @@ class FakeAsr:
 
     Args:
         endings: by text, how it stands in the grammar; None for all others.
+        refused: texts that it does not believe to be a sentence of the grammar.
     """
 
-    def __init__(self, endings: Mapping[str, Ending] | None = None) -> None:
+    def __init__(self, endings: Mapping[str, Ending] | None = None, refused: Collection[str] = ()) -> None:
         self.endings = endings or {}
+        self.refused = refused
         self.finished = 0
         self.paused = 0
         self.open_sessions = 0
@@ -191,6 +193,8 @@ class FakeAsrSession:
 
     def _final(self) -> Hypothesis:
         text = self._read()
+        if text in self._engine.refused:
+            return Hypothesis(text, confidence=0.01, readings=())
         return Hypothesis(text, confidence=0.9, ending=self._engine.endings.get(text))
 
     def _read(self) -> str:

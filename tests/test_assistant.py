@@ -159,6 +159,21 @@ def test_the_same_recording_gives_the_same_events() -> None:
     assert play(script).events == play(script).events
 
 
+def test_noise_is_no_answer() -> None:
+    """What the recogniser is sure is no command, and is too short for talk, is waited through."""
+    played = play(".WWWW..kk" + "." * 30 + "ooookkkk" + "." * 80, asr=FakeAsr(refused=["the kitchen light"]))
+    assert [event["text"] for event in played.of("Transcript")] == ["the kitchen light", "turn on the kitchen light"]
+    assert played.kinds()[-1] == "TurnEnded"
+    assert played.of("IntentMatched")
+    assert not played.of("NotUnderstood")
+
+
+def test_talk_that_is_refused_is_answered() -> None:
+    played = play(".WWWW..kkkkkkkkkkkkkk" + "." * 60, asr=FakeAsr(refused=["the kitchen light"]))
+    assert played.of("NotUnderstood")
+    assert played.of("TurnEnded")[0]["outcome"] == "not_understood"
+
+
 def test_the_pause_is_used_to_finish_early() -> None:
     played = play(COMMAND + "." * 80)
     assert (played.asr.paused, played.asr.finished) == (1, 0)

@@ -159,13 +159,14 @@ class _Listener:
         """The next utterance in which something was said; as a turn of the daemon goes on listening after a cough."""
         options, asked = self._ears.config.endpoint, count_from
         while True:
-            heard = await self._utterance(begin, count_from)
+            heard, noise = await self._utterance(begin, count_from)
             waited = heard.transcript.at - asked >= options.no_speech * RATE
-            if heard.transcript.text or waited or self._hub.ended:
+            if (heard.transcript.text and not noise) or waited or self._hub.ended:
                 return heard
             begin = count_from = heard.transcript.at
 
-    async def _utterance(self, begin: int, count_from: int) -> Heard:
+    async def _utterance(self, begin: int, count_from: int) -> tuple[Heard, bool]:
+        """The next one, and whether it is to be taken for noise."""
         events: list[Event] = []
         ears = self._ears
         with self._hub.tap(start=max(count_from - WARM_UP, 0)) as tap:
@@ -192,4 +193,5 @@ class _Listener:
         acceptance = 1.0 if sure is None else sure
         started = next((event.at for event in events if isinstance(event, SpeechStarted)), None)
         ended = next(event for event in events if isinstance(event, SpeechEnded))
-        return Heard(started, ended, heard.transcript, understood, acceptance, asyncio.get_running_loop().time())
+        decided = asyncio.get_running_loop().time()
+        return Heard(started, ended, heard.transcript, understood, acceptance, decided), heard.noise

@@ -29,9 +29,16 @@ CUE_AFTER = 0.3
 """Seconds of silence after the wake before the cue: who speaks in one breath needs none, and without echo cancellation
 it would sound into their first word. In recordings with the command in one breath it begins within 0.1 s."""
 
-LEAD = 0.5
+LEAD = 1.0
 """Seconds before the beginning of speech that the recogniser gets: the VAD is sure only some frames into a soft
-consonant, and recognisers want to hear the silence before a word. More would only be decoded for nothing."""
+consonant, misses a soft first word or two in noise, and recognisers want to hear the silence before a word. With 0.5 s
+the first word of 3 of 618 orders was lost."""
+
+BLIP = 1.0
+"""Seconds of sound that are noise, something that fell or a chair, when the recogniser is sure that it is no command.
+Longer ones are talk, and want an answer."""
+NOISE = 0.1
+"""Confidence below which the recogniser is sure. A short command that is understood badly is above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,15 @@ class Heard:
     transcript: Transcript
     hypothesis: Hypothesis
     """What the transcript was made of."""
+    length: int
+    """Samples from the beginning to the end of speech."""
+
+    @property
+    def noise(self) -> bool:
+        """Whether it was no speech at all, by the recogniser: go on listening."""
+        confidence = self.hypothesis.confidence
+        sure = self.hypothesis.readings is not None and confidence is not None and confidence < NOISE
+        return sure and self.length <= samples(BLIP)
 
 
 async def hear(
@@ -74,7 +90,7 @@ async def hear(
     recogniser: Recogniser | None = None
     before: deque[Audio] = deque()  # what was heard before speech began
     ended: SpeechEnded | None = None
-    position = begin
+    position = began = begin
 
     def end(change: Ended) -> None:
         nonlocal ended
@@ -105,7 +121,8 @@ async def hear(
                 for change in endpoint.push(score, piece):
                     match change:
                         case Started():
-                            emit(SpeechStarted(at=change.at))
+                            began = change.at
+                            emit(SpeechStarted(at=began))
                             worker, engine = asr
                             recogniser = Recogniser(worker, await worker.call(engine.open, hint), emit, judge, expect)
                             recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
@@ -133,7 +150,7 @@ async def hear(
         hypothesis = Hypothesis("") if recogniser is None else await recogniser.finish()
         transcript = Transcript(at=ended.at, text=hypothesis.text.strip(), confidence=hypothesis.confidence)
         emit(transcript)
-        return Heard(transcript, hypothesis)
+        return Heard(transcript, hypothesis, ended.end - began)
     finally:
         vad_worker.post(vad_session.close)
         if recogniser is not None:
