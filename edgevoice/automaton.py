@@ -33,7 +33,16 @@ class Kind(enum.Enum):
     RULE = "rule"
     LIST = "list"
     NUMBER = "number"
+    DURATION = "duration"
+    TIME = "time"
     WILDCARD = "wildcard"
+
+
+class Typed(enum.Enum):
+    """What a slot gets that is computed from the words said for it (see ``edgevoice.think.clock``)."""
+
+    DURATION = "duration"
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    value: SlotValue
+    value: SlotValue | Typed
     to: int
 
 

@@ -138,6 +138,66 @@ def test_spellings(order: Grammar, speller: Speller, text: str, sentence: str) -
     assert isinstance(order.match(sentence), Match)
 
 
+CLOCK = """
+intents:
+  Timer: {data: [{sentences: ["timer for {d}"]}]}
+  Alarm: {data: [{sentences: ["wake me at {t}"]}]}
+lists: {d: {duration: true}, t: {time: true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "value"),
+    [
+        (" Timer for 5 minutes.", "timer for five minutes", 300),
+        (" timer for 90 min", "timer for ninety minutes", 5400),
+        (" Timer for 120 seconds", "timer for one hundred twenty seconds", 120),
+        (" timer for 1 1/2 hours", "timer for one and a half hours", 5400),
+        (" timer for 1/2 an hour", "timer for half an hour", 1800),
+        (" timer for 1.5 hours", "timer for one point five hours", 5400),
+        (" timer for 2 hours, 30 minutes", "timer for two hours thirty minutes", 9000),
+        (" timer for an hour and a half", "timer for an hour and a half", 5400),
+        (" Wake me at 7:30.", "wake me at seven thirty", "07:30"),
+        (" wake me at 7:05", "wake me at seven oh five", "07:05"),
+        (" wake me at 7:00", "wake me at seven", "07:00"),
+        (" wake me at 07:00", "wake me at seven", "07:00"),
+        (" wake me at 19:45", "wake me at nineteen forty five", "19:45"),
+        (" wake me at 7 o'clock", "wake me at seven o'clock", "07:00"),
+        (" wake me at 6 p.m.", "wake me at six pm", "18:00"),
+        (" wake me at 6:15 P.M.", "wake me at six fifteen pm", "18:15"),
+        (" wake me at 6:15am", "wake me at six fifteen am", "06:15"),
+        (" Wake me at half-past 6", "wake me at half past six", "06:30"),
+        (" wake me at 10 to 9 in the evening", "wake me at ten to nine in the evening", "20:50"),
+        (" wake me at 12 noon", "wake me at twelve noon", "12:00"),
+    ],
+)
+def test_spellings_of_durations_and_times(
+    tmp_path: Path, speller: Speller, text: str, sentence: str, value: str | int
+) -> None:
+    grammar = load(tmp_path, CLOCK)
+    automaton = TokenAutomaton(grammar.automaton, speller)
+    tokens = tokens_of(speller, text)
+    assert accepts(automaton, tokens)
+    assert tuple(sentence.split()) in automaton.sentences(tokens)
+    for said in (sentence, text):
+        found = grammar.match(said)
+        assert isinstance(found, Match)
+        assert list(found.intent.slots.values()) == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(" timer for 90", " timer for 1:30", " timer for half", " timer for 1.5 seconds", " timer for 2 1/2"),
+        *(" wake me at 7:60", " wake me at 24:00", " wake me at 7:5", " wake me at 13 p.m.", " wake me at quarter to"),
+    ],
+)
+def test_what_is_no_duration_or_time(tmp_path: Path, speller: Speller, text: str) -> None:
+    grammar = load(tmp_path, CLOCK)
+    assert not accepts(TokenAutomaton(grammar.automaton, speller), tokens_of(speller, text))
+    assert not isinstance(grammar.match(text), Match)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edgevoice.audio.wavefile import open_file
-from edgevoice.automaton import Begin, Call, End, Jump, Kind, Meaning, Net
+from edgevoice.automaton import Begin, Call, End, Jump, Kind, Meaning, Net, Typed
 from edgevoice.errors import AudioFormatError, ConfigError
 from edgevoice.events import SlotValue
 from edgevoice.suggest import did_you_mean
@@ -145,7 +145,8 @@ def _values(net: Net) -> set[SlotValue] | None:
         said = any(isinstance(arc, Jump | End | Call) and arc.to == Net.FINAL for arcs in net.arcs for arc in arcs)
         if said or any(Net.FINAL in targets for words in net.words for targets in words.values()):
             return None
-    return {arc.value for arcs in net.arcs for arc in arcs if isinstance(arc, Meaning)}
+    meanings = (arc.value for arcs in net.arcs for arc in arcs if isinstance(arc, Meaning))
+    return {value for value in meanings if not isinstance(value, Typed)}
 
 
 def _complain(mistakes: Sequence[str], what: str) -> None:

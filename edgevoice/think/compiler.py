@@ -17,11 +17,12 @@ from edgevoice.automaton import (
     Kind,
     Meaning,
     Net,
+    Typed,
     passable,
 )
 from edgevoice.problems import Problems, Value
 from edgevoice.suggest import did_you_mean
-from edgevoice.think import words
+from edgevoice.think import clocknets, words
 from edgevoice.think.pack import Block, Entry, ListDef, Pack, Template
 from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Text
 from edgevoice.think.template import Sequence as Row
@@ -115,6 +116,8 @@ class _Compiler:
     list_nets: dict[str, dict[Filter, int]] = field(default_factory=dict)
     rule_slots: dict[int, frozenset[str]] = field(default_factory=dict)
     rule_sizes: dict[int, int] = field(default_factory=dict)
+    clock_nets: dict[str, int] = field(default_factory=dict)
+    """Numbers of ``clocknets.NUMBERS``, once there is a duration or time."""
     open_rules: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     budget: int = field(default_factory=lambda: MAX_STATES)
@@ -406,6 +409,8 @@ class _Compiler:
             net.add_arc(more, Jump(again))
             net.add_arc(again, AnyWord(more))
             return net
+        if definition.typed is not None:
+            return self.clock_net(definition.name, definition.typed)
         if definition.numbers is not None:
             self.net = net = Net(definition.name, Kind.NUMBER)
             end = self.state()
@@ -427,6 +432,19 @@ class _Compiler:
         net.nullable = Net.FINAL in passable(net, self.nets)
         if net.nullable:
             self.problems.add(definition.origin, f"a value of '{definition.name}' matches nothing at all")
+        return net
+
+    def clock_net(self, name: str, typed: Typed) -> Net:
+        if not self.clock_nets:
+            for number_name, net in clocknets.shared().items():
+                self.clock_nets[number_name] = len(self.nets)
+                self.nets.append(net)
+                self.budget -= len(net)
+        make = clocknets.duration if typed is Typed.DURATION else clocknets.time
+        self.net = net = make(name, self.clock_nets)
+        self.budget -= len(net)
+        if self.budget < 0:
+            raise _TooLargeError
         return net
 
     def entry(self, entry: Entry) -> None:

@@ -280,7 +280,7 @@ class Grammar:
         definition = self._pack.lists.get(name)
         if definition is None:
             raise GrammarError(f"there is no list '{name}'", remedy=did_you_mean(name, self._pack.lists))
-        if definition.numbers is not None or definition.wildcard:
+        if definition.numbers is not None or definition.typed is not None or definition.wildcard:
             raise GrammarError(f"'{name}' is no list of values", place=definition.origin.place.short)
         entries = []
         for value in values:

@@ -23,8 +23,10 @@ from edgevoice.automaton import (
     Kind,
     Meaning,
     Net,
+    Typed,
 )
 from edgevoice.events import SlotValue
+from edgevoice.think import clock
 from edgevoice.think.pack import IntentSpec
 
 MAX_WORDS = 100
@@ -32,7 +34,16 @@ MAX_WORDS = 100
 
 _WILD = 1_000_000
 _SKIPPED = 1_000
-_COST = {Kind.ROOT: 0, Kind.RULE: 0, Kind.LIST: 1, Kind.NUMBER: 1, Kind.SKIP: _SKIPPED, Kind.WILDCARD: _WILD}
+_COST = {
+    Kind.ROOT: 0,
+    Kind.RULE: 0,
+    Kind.LIST: 1,
+    Kind.NUMBER: 1,
+    Kind.DURATION: 1,
+    Kind.TIME: 1,
+    Kind.SKIP: _SKIPPED,
+    Kind.WILDCARD: _WILD,
+}
 # What a word costs by the net it is found in; each class outweighs MAX_WORDS words of the one below it.
 
 _ORIGIN = {
@@ -40,6 +51,8 @@ _ORIGIN = {
     Kind.RULE: "word",
     Kind.LIST: "value",
     Kind.NUMBER: "number",
+    Kind.DURATION: "duration",
+    Kind.TIME: "time",
     Kind.SKIP: "skipped",
     Kind.WILDCARD: "wildcard",
 }
@@ -57,7 +70,8 @@ class Step:
 
     word: str
     kind: str
-    """``word`` (of the template), ``value`` (of a list), ``number``, ``wildcard`` or ``skipped``."""
+    """``word`` (of the template), ``value`` (of a list), ``number``, ``duration``, ``time``, ``wildcard`` or
+    ``skipped``."""
     source: str
     """Name of the list or rule it was found in; empty for the template itself."""
     slot: str
@@ -285,7 +299,7 @@ def read_slots(events: Sequence[Event], words: Sequence[str], lead: int) -> dict
     """The slots that a path fills; the last one wins where a slot is filled twice."""
     slots: dict[str, SlotValue] = {}
     at = begin = lead
-    value: SlotValue | None = None
+    value: SlotValue | Typed | None = None
     for event in events:
         match event:
             case Word():
@@ -295,7 +309,10 @@ def read_slots(events: Sequence[Event], words: Sequence[str], lead: int) -> dict
             case Meaning(meaning):
                 value = meaning
             case End(slot):
-                slots[slot] = " ".join(words[begin:at]) if value is None else value
+                said = words[begin:at]
+                if isinstance(value, Typed):
+                    value = clock.value(value, said)
+                slots[slot] = " ".join(said) if value is None else value
     return slots
 
 

@@ -38,6 +38,9 @@ _SHORT = 0.5
 _OTHER = 1.2
 """Cost of a different word: more than a missing one, less than one missing and one extra."""
 
+_VALUES = (Kind.LIST, Kind.NUMBER, Kind.DURATION, Kind.TIME)
+"""Nets of values."""
+
 _LIST = 1.0
 """Cost of a list's value that is missing, or of one word in the place of a value."""
 
@@ -161,7 +164,7 @@ def _search(
                 case Call(called, to):
                     push(cost, at, (called, Net.START, (number, to, stack)), trail)
                     target = nets[called]
-                    if target.kind in (Kind.LIST, Kind.NUMBER):
+                    if target.kind in _VALUES:
                         # The whole list at once; going through all of its values would take far too long.
                         value = costs.sample(called)
                         after = (number, to, stack)
@@ -169,7 +172,7 @@ def _search(
                         if word is not None:
                             different = f"'{word}' is no value of '{target.name}'"
                             push(cost + _LIST, at + 1, after, (trail, value, different))
-        in_list = net.kind in (Kind.LIST, Kind.NUMBER)
+        in_list = net.kind in _VALUES
         for arc_word, targets in costs.arcs(number, state, word):
             for to in targets:
                 after = (number, to, stack)
@@ -221,7 +224,7 @@ class _Costs:
     def arcs(self, number: int, state: int, word: str | None) -> list[tuple[str, tuple[int, ...]]]:
         """The word arcs worth trying: of a list's many first words only those that resemble the text's word."""
         net = self._automaton.nets[number]
-        if state != Net.START or net.kind not in (Kind.LIST, Kind.NUMBER):
+        if state != Net.START or net.kind not in _VALUES:
             return list(net.words[state].items())
         if word is None:
             return []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgevoice import yamlfile
+from edgevoice.automaton import Typed
 from edgevoice.errors import GrammarError
 from edgevoice.events import SlotValue
 from edgevoice.problems import Place, Problems, Value
@@ -28,7 +29,8 @@ _BLOCK_KEYS = (
     "excludes_context",
     "expansion_rules",
 )
-_LIST_KEYS = ("values", "range", "wildcard", "extend")
+_LIST_KINDS = ("values", "range", "duration", "time", "wildcard")
+_LIST_KEYS = (*_LIST_KINDS, "extend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class ListDef:
     """A range of whole numbers in place of entries."""
     trailing: tuple[str, ...] = ()
     """Words that may follow a number without changing it ("percent")."""
+    typed: Typed | None = None
+    """Durations or times in place of entries."""
     wildcard: bool = False
     extend: bool = False
 
@@ -188,7 +192,7 @@ class _File:
 
     def read(self, root: Value, file: Path) -> None:
         names = {str(key.value) for key, _ in root.node.value} if yamlfile.is_mapping(root) else set()
-        if yamlfile.is_sequence(root) or (names & {"values", "range", "wildcard"} and not names & set(_SECTIONS)):
+        if yamlfile.is_sequence(root) or (names & {*_LIST_KINDS} and not names & set(_SECTIONS)):
             self.add_list(file.stem, root, root)  # a list in a file of its own
             return
         sections = yamlfile.mapping(root, "an intent pack", self.problems, _SECTIONS)
@@ -331,10 +335,11 @@ class _File:
             self.pack.lists[name] = ListDef(name, origin, self.entries(body))
             return
         entries = yamlfile.mapping(body, f"list '{name}'", self.problems, _LIST_KEYS)
-        kinds = [kind for kind in ("values", "range", "wildcard") if kind in entries]
+        kinds = [kind for kind in _LIST_KINDS if kind in entries]
         if len(kinds) != 1:
             if yamlfile.is_mapping(body) or yamlfile.is_null(body):
-                self.problems.add(origin, f"list '{name}' needs exactly one of 'values', 'range' and 'wildcard'")
+                expected = f"{', '.join(map(repr, _LIST_KINDS[:-1]))} and '{_LIST_KINDS[-1]}'"
+                self.problems.add(origin, f"list '{name}' needs exactly one of {expected}")
             self.pack.lists[name] = ListDef(name, origin, wildcard=True)  # known, so that its uses are no problems too
             return
         value = entries[kinds[0]][1]
@@ -345,9 +350,10 @@ class _File:
             numbers, trailing = self.range(value)
             self.pack.lists[name] = ListDef(name, origin, numbers=numbers, trailing=trailing)
         else:
-            if not self.truth(value, "wildcard"):
-                self.problems.add(value, "only 'wildcard: true' makes sense")
-            self.pack.lists[name] = ListDef(name, origin, wildcard=True)
+            if not self.truth(value, kinds[0]):
+                self.problems.add(value, f"only '{kinds[0]}: true' makes sense")
+            typed = None if kinds[0] == "wildcard" else Typed(kinds[0])
+            self.pack.lists[name] = ListDef(name, origin, typed=typed, wildcard=typed is None)
         if extend and kinds[0] != "values":
             self.problems.add(entries["extend"][0], "only a list of values can be extended")
 

@@ -27,8 +27,10 @@ from edgevoice.automaton import (
     Kind,
     Meaning,
     Net,
+    Typed,
 )
 from edgevoice.events import SlotValue
+from edgevoice.think import clock
 from edgevoice.think.match import Config, Explanation, Step
 from edgevoice.think.soundindex import HeardText, SoundIndex, Value, sounded, swaps
 from edgevoice.think.sounds import DROP
@@ -133,8 +135,12 @@ class SoundSearcher:
         return _aligned(best, heard, self.index, min(margin, MAX_MARGIN), rival), search.visited
 
 
+_COMPUTED = (Kind.DURATION, Kind.TIME)
+"""Inside of these nets a slot holds the words so far, for they decide what it gets."""
+
+
 def _entered(net: Net) -> bool:
-    return net.kind in (Kind.ROOT, Kind.RULE)
+    return net.kind in (Kind.ROOT, Kind.RULE, *_COMPUTED)
 
 
 def _backwards(net: Net) -> tuple[int, ...]:
@@ -237,7 +243,7 @@ class _Search:
                 for (one, begin), (other, end) in itertools.combinations(enumerate(self.heard.ends), 2):
                     table[begin, end] = _WILD * (other - one)
                 return table
-            case Kind.RULE:
+            case Kind.RULE | Kind.DURATION | Kind.TIME:
                 return self._rule(number)[Net.START]
             case _:
                 found = self.index.near(number, self.least)
@@ -336,7 +342,14 @@ class _Search:
                         after: Config = (number, to, stack)
                         ahead = g + float(self._ahead(after)[at])
                         if ahead <= limit:
-                            push(ahead, g, after, at, (template, name, slots, trail))
+                            # Nothing said marks where the slot's words begin.
+                            push(ahead, g, after, at, (template, name, slots, (trail, (), False)))
+                    case Meaning(Typed() as typed, to):
+                        after = (number, to, stack)
+                        ahead = g + float(self._ahead(after)[at])
+                        if ahead <= limit:
+                            more = _filled(slots, slot, clock.value(typed, _since_mark(trail)))
+                            push(ahead, g, after, at, (template, slot, more, trail))
                     case Jump(to) | Meaning(_, to) | End(_, to):
                         after = (number, to, stack)
                         ahead = g + float(self._ahead(after)[at])
@@ -346,7 +359,7 @@ class _Search:
                         after = (number, to, stack)
                         if self._table(called) is None:
                             continue
-                        if self.nets[called].kind == Kind.RULE:
+                        if _entered(self.nets[called]):
                             inside: Config = (called, Net.START, after)
                             ahead = g + float(self._ahead(inside)[at])
                             if ahead <= limit:
@@ -358,7 +371,9 @@ class _Search:
                                 said = tuple(self._wild(at, end)) if wild else words
                                 # One text or a longer one is the same wish: in a wildcard nothing decides.
                                 value = "" if wild else " ".join(said) if meaning_ is None else meaning_
-                                more = (slots - {(slot, old) for name, old in slots if name == slot}) | {(slot, value)}
+                                if net.kind in _COMPUTED:
+                                    value = " ".join((*_since_mark(trail), *said))
+                                more = _filled(slots, slot, value)
                                 push(total, own, after, end, (template, slot, more, (trail, said, wild)))
                     case AnyWord():
                         pass
@@ -368,13 +383,16 @@ class _Search:
                     after = (number, to, stack)
                     rest = self._ahead(after)
                     path = (trail, (word,), False)
+                    filled = slots
+                    if net.kind in _COMPUTED:
+                        filled = _filled(slots, slot, " ".join((*_since_mark(trail), word)))
                     if known is None:
                         own = g + float(self.index.sounds.weights[self.index.number[word]])
                         if own + rest[at] <= limit:
-                            push(own + float(rest[at]), own, after, at, (template, slot, slots, path))
+                            push(own + float(rest[at]), own, after, at, (template, slot, filled, path))
                         continue
                     for end, total, own in _within(known[at], rest, g, limit):
-                        push(total, own, after, end, (template, slot, slots, path))
+                        push(total, own, after, end, (template, slot, filled, path))
         self.reached = min(queue[0][0], limit) if queue else limit
         return found
 
@@ -408,6 +426,19 @@ def _within(row: Float32, rest: Float32, cost: float, limit: float) -> Iterator[
     total = row + rest
     for end in np.flatnonzero(total <= limit - cost).tolist():
         yield end, cost + float(total[end]), cost + float(row[end])
+
+
+def _filled(slots: _Slots, slot: str, value: SlotValue) -> _Slots:
+    return frozenset({**dict(slots), slot: value}.items())
+
+
+def _since_mark(trail: _Trail) -> list[str]:
+    """The words since the slot began."""
+    found: list[str] = []
+    while trail is not None and trail[1]:
+        trail, words, _ = trail
+        found[:0] = words
+    return found
 
 
 def _spoken(trail: _Trail) -> tuple[tuple[str, bool], ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import Float32
-from edgevoice.automaton import Automaton, Call, Jump, Kind, Meaning, Net
+from edgevoice.automaton import Automaton, Call, Jump, Kind, Meaning, Net, Typed
 from edgevoice.events import SlotValue
 from edgevoice.think.sounds import DROP, SWAP, indices, pronounce
 
@@ -113,7 +113,7 @@ def _walk(net: Net, nets: Sequence[Net]) -> Iterator[Value]:
             match arc:
                 case Jump(to):
                     pending.append((at, to, stack, said, meaning))
-                case Meaning(value, to):
+                case Meaning(value, to) if not isinstance(value, Typed):
                     pending.append((at, to, stack, said, value))
                 case Call(number, to):
                     pending.append((nets[number], Net.START, (*stack, (at, to)), said, meaning))

@@ -46,7 +46,14 @@ _SHORT = {
     "hour": ("hr",),
     "hours": ("hr", "hrs"),
 }
-_ATTACHED = {"percent": ("%",), "degrees": ("°",), "ounce": ("oz",), "ounces": ("oz",), "am": ("am", "AM"), "pm": ("pm", "PM")}
+_ATTACHED = {
+    "percent": ("%",),
+    "degrees": ("°",),
+    "ounce": ("oz",),
+    "ounces": ("oz",),
+    "am": ("am", "AM"),
+    "pm": ("pm", "PM"),
+}
 """What follows a number without a space."""
 
 _FRACTIONS = {
