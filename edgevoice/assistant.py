@@ -14,7 +14,7 @@ from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import TASKS, Config
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import AsrEngine, AsrHint, ModelPaths, WakeEngine
+from edgevoice.engines.protocols import AsrEngine, AsrHint, ModelPaths, WakeEngine, Writer
 from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, Wake
 from edgevoice.flow.hub import Hub, samples
@@ -32,6 +32,8 @@ WAKE_BACKLOG = 2.0
 """Seconds of audio that may wait for wake word detection before the oldest is dropped: more would only make it late."""
 WARM_UP_LEVEL = 30.0
 """Standard deviation of the noise that engines are warmed up with, of 32767: a quiet room, and no digital silence."""
+_MAX_WARNINGS = 20
+"""Words named one by one that a recogniser cannot write."""
 PHRASES = 2000
 """Most phrases given to a recogniser as a hint. More cost seconds at every turn and no longer help it."""
 
@@ -100,12 +102,27 @@ async def load_parts(
         wake_engine: WakeEngine = loaded["wake"][1]
         _check_thresholds(config, wake_engine)
         asr_worker, asr_engine = loaded["asr"]
+        warn_unwritable(asr_engine, skills.grammar)
         await asr_worker.call(_warm_up, asr_engine, skills.hint)
         yield Parts(
             wake=loaded["wake"],
             engines=Engines(vad=loaded["vad"], asr=loaded["asr"], tts=loaded["tts"]),
             skills=skills,
         )
+
+
+def warn_unwritable(engine: AsrEngine, grammar: Grammar) -> None:
+    """Log the words of the intents that the recogniser never writes, with their places."""
+    words = engine.unwritable(grammar.automaton.vocabulary()) if isinstance(engine, Writer) else []
+    places = grammar.places(set(words))
+    for word in sorted(words)[:_MAX_WARNINGS]:
+        log.warning(
+            "%s: the recogniser cannot write '%s'; what has this word in it cannot be said",
+            places.get(word, "the intents"),
+            word,
+        )
+    if len(words) > _MAX_WARNINGS:
+        log.warning("and %d words more that the recogniser cannot write", len(words) - _MAX_WARNINGS)
 
 
 def _warm_up(engine: AsrEngine, hint: AsrHint) -> None:

@@ -268,6 +268,12 @@ def test_the_nets_are_small_and_shared(tmp_path: Path) -> None:
     assert sum(net.name == "number" for net in automaton.nets) == 1
 
 
+def test_a_list_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "pack.yaml").write_text("intents: {Timer: {data: [{sentences: ['timer for {delay}']}]}}", "utf-8")
+    (tmp_path / "delay.yaml").write_text("duration: true", "utf-8")
+    assert slot(Grammar.load([tmp_path]), "timer for an hour") == 3600
+
+
 def test_values_are_known_by_their_sound(tmp_path: Path) -> None:
     path = tmp_path / "pack.yaml"
     path.write_text(PACK, "utf-8")

@@ -158,11 +158,14 @@ def test_a_list_is_replaced_while_it_is_used(load: Load) -> None:
     [
         ("nam", ["x"], "there is no list 'nam'"),
         ("n", ["x"], "'n' is no list of values"),
+        ("d", ["x"], "'d' is no list of values"),
         ("name", ["a", "?!"], "nothing is left"),
     ],
 )
 def test_a_list_that_cannot_be_replaced_stays(load: Load, name: str, values: list[str], cause: str) -> None:
-    made = load(sentence("call {name} {n}") + "lists:\n  name: [anna]\n  n: {range: {from: 1, to: 2}}\n")
+    made = load(
+        sentence("call {name} {n}") + "lists:\n  name: [anna]\n  n: {range: {from: 1, to: 2}}\n  d: {time: true}\n"
+    )
     with pytest.raises(GrammarError, match=cause):
         made.replace_list(name, values)
     assert slots(made.match("call anna two")) == {"name": "anna", "n": 2}
@@ -455,6 +458,10 @@ _CHAINED = "expansion_rules:\n" + "".join(f"  r{n}: <r{n + 1}>\n" for n in range
         (sentence("go", "lists:\n  a: {range: {from: 1.5, to: 5}}\n"), "'from' must be a whole number"),
         (sentence("go", "lists:\n  a: {range: {from: 1, to: 5, type: percent}}\n"), "did you mean 'percentage'?"),
         (sentence("go", "lists:\n  a: {wildcard: maybe}\n"), "wildcard must be true or false"),
+        (sentence("go", "lists:\n  a: {duration: 5}\n"), "pack.yaml:7:17: duration must be true or false"),
+        (sentence("go", "lists:\n  a: {time: false}\n"), "pack.yaml:7:13: only 'time: true' makes sense"),
+        (sentence("go", "lists:\n  a: {time: true, extend: true}\n"), "only a list of values can be extended"),
+        (sentence("(" * 60 + "go" + ")" * 60), "pack.yaml:5:53: groups are nested deeper than 40"),
         (sentence("go", "lists:\n  a:\n    - out: x\n"), "a value needs 'in', what is said for it"),
         (sentence("go", "lists: {a: 5}\n"), "list 'a' must be a mapping (name: value)"),
         (sentence("go", "skip_words: ['[um]']\n"), "this matches nothing at all"),

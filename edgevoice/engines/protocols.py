@@ -15,10 +15,10 @@ and one line in ``edgevoice.engines.registry``. All methods are blocking and are
 engine's worker. Audio arrives as 16 kHz mono int16.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from edgevoice.audio.pcm import Audio
 from edgevoice.automaton import Automaton
@@ -154,6 +154,14 @@ class AsrHint:
 
 class AsrEngine(Engine, Protocol):
     def open(self, hint: AsrHint | None = None) -> "AsrSession": ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """An engine that cannot write every word."""
+
+    def unwritable(self, words: Iterable[str]) -> list[str]:
+        """Those of the words that it never writes, so that no sentence with them is recognised."""
 
 
 class AsrSession(Protocol):

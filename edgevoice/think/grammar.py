@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -178,6 +178,21 @@ class Grammar:
                 slots.setdefault(name, set())
             for name, value in block.slots.items():
                 slots.setdefault(name, set()).add(value)
+        return found
+
+    def places(self, words: Collection[str]) -> Mapping[str, str]:
+        """By word: ``file:line`` of where the packs have it first. Words that they do not have are left out."""
+        pack, found = self._pack, dict[str, str]()
+        templates = [*pack.rules.values(), *pack.skip_words]
+        for intent in pack.intents.values():
+            for block in intent.blocks:
+                templates += [*block.sentences, *block.rules.values()]
+        said = [(template.text, template.value) for template in templates]
+        said += [(entry.text, entry.place) for list_ in pack.lists.values() for entry in list_.entries if entry.place]
+        for text, value in said:
+            for word in normalise(text):
+                if word in words:
+                    found.setdefault(word, value.place.short)
         return found
 
     def match(self, text: str, refuse_below: float = 0.0) -> Match | NoMatch:

@@ -3,6 +3,7 @@
 English, as Whisper writes it. The words are those of ``edgevoice.think.words``: lower case, numbers spelt out.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from edgevoice.automaton import Jump, Kind, Net
@@ -84,6 +85,11 @@ def forms(word: str) -> Iterator[str]:
     for number, name in ((1, "first"), (2, "second"), (3, "third")):
         if word == name:
             yield f"{number}{['st', 'nd', 'rd'][number - 1]}"
+
+
+def is_latin(word: str) -> bool:
+    """Whether its letters are those of English, accents aside: a model of English alone writes no others."""
+    return all(unicodedata.name(char, "").startswith("LATIN ") for char in word if char.isalpha())
 
 
 def attached(word: str) -> Sequence[str]:

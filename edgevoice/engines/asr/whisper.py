@@ -1,7 +1,7 @@
 """Whisper (Radford et al., 2022) in ONNX Runtime. It streams by decoding again while somebody speaks."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,6 +10,7 @@ import numpy as np
 from edgevoice.audio.pcm import RATE, Audio, Float32
 from edgevoice.automaton import Automaton
 from edgevoice.engines.asr import whisper_tokens
+from edgevoice.engines.asr.spelling import is_latin
 from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
 from edgevoice.engines.asr.whisper_grammar import GrammarReader, Read
 from edgevoice.engines.asr.whisper_net import WhisperNet
@@ -112,6 +113,10 @@ class WhisperEngine:
             self._reader.prepare(hint.automaton)  # now, while the command is being spoken
             return CommandSession(self, hint.automaton)
         return WhisperSession(self)
+
+    def unwritable(self, words: Iterable[str]) -> list[str]:
+        """See ``edgevoice.engines.protocols.Writer``."""
+        return [] if self.tokens.languages else [word for word in words if not is_latin(word)]
 
     def close(self) -> None:
         self._net = self._reader = None
