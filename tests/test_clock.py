@@ -84,7 +84,7 @@ def offsets() -> Iterator[tuple[str, int, bool]]:
     for minutes in range(1, 31):
         said += [(f"{cardinal(minutes)}{unit}", minutes) for unit in ("", " minute", " minutes")]
     for text, minutes in said:
-        for word in ("past", "after", "to", "before", "till", "of"):
+        for word in ("past", "after", "to", "before", "till"):
             yield f"{text} {word}", minutes, word in ("past", "after")
     for word in ("past", "after"):
         yield f"half {word}", 30, True

@@ -23,7 +23,7 @@ _PARTS = {
 }
 _COUPLE = (("couple",), ("a", "couple"))
 
-BEFORE = ("to", "before", "till", "of")
+BEFORE = ("to", "before", "till")
 AFTER = ("past", "after")
 NOON, MIDNIGHT = ("noon", "midday"), ("midnight",)
 
