@@ -17,6 +17,7 @@ import msgspec
 from edgevoice import yamlfile, yamlstruct
 from edgevoice.audio.source import InputOptions, OutputOptions
 from edgevoice.engines import registry
+from edgevoice.engines.protocols import BELIEVED
 from edgevoice.errors import ConfigError
 from edgevoice.listen.endpoint import Options as EndpointOptions
 from edgevoice.listen.wake import Options as WakeOptions
@@ -68,7 +69,7 @@ class Intents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             description="Confidence below which what was said is taken for no command. Higher refuses more talk that "
             "is none, and more commands.",
         ),
-    ] = 0.5
+    ] = BELIEVED
 
 
 class Assistant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,12 +12,12 @@ from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines import registry
 from edgevoice.engines.asr import whisper
 from edgevoice.engines.asr.whisper_beam import Scored
-from edgevoice.engines.asr.whisper_confidence import confidence, features
+from edgevoice.engines.asr.whisper_confidence import Sound, confidence, features, length, sound
 from edgevoice.engines.protocols import AsrHint, Hypothesis
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar, Match, NoMatch, default_pack
 
-BELIEVED = 0.5
+BELIEVED = 0.4
 
 CAFE = """
 intents:
@@ -37,9 +37,12 @@ Hear = Callable[[str, Grammar], Hypothesis]
 
 PERFECT = Scored(tokens=(1, 2, 3), score=0.0, full=-0.1, regret=0.0, worst=0.0, end=-0.1, more=False)
 
+LENGTH = (4, Sound(seconds=1.2, depth=50.0))
+"""Words, and the speech."""
+
 
 def test_a_sentence_that_fits_is_believed() -> None:
-    assert confidence(PERFECT, -6.0) > 0.9
+    assert confidence(PERFECT, -6.0, *LENGTH) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -52,14 +55,34 @@ def test_a_sentence_that_fits_is_believed() -> None:
     ],
 )
 def test_whatever_fits_badly_makes_doubtful(worse: Scored, no_speech: float) -> None:
-    assert confidence(worse, no_speech) < confidence(PERFECT, -6.0) - 0.05
+    assert confidence(worse, no_speech, *LENGTH) < confidence(PERFECT, -6.0, *LENGTH) - 0.05
+
+
+def test_a_few_words_are_no_reading_of_long_speech() -> None:
+    def odds(words: int, seconds: float, depth: float = 50.0) -> float:
+        return length(words, Sound(seconds, depth))
+
+    assert odds(2, 5.0) < odds(2, 2.0) < odds(2, 0.9) == odds(2, 0.4) == 0.0
+    assert odds(12, 5.0) == 0.0  # where everything can be heard
+    assert odds(12, 5.0, 10.0) == odds(10, 4.0, 10.0) > odds(6, 2.4, 10.0) > odds(6, 2.4, 25.0) > 0.0
+    sure = [confidence(PERFECT, -6.0, 1, Sound(seconds, 50.0)) for seconds in (4.0, 0.5)]
+    assert sure[0] < 0.01 < 0.9 < sure[1]
+
+
+def test_speech_by_its_energy() -> None:
+    random = np.random.default_rng(3)
+    samples = random.normal(0.0, 1e-3, 5 * RATE).astype(np.float32)
+    samples[RATE : 3 * RATE] += random.normal(0.0, 0.1, 2 * RATE).astype(np.float32)
+    assert sound(samples).seconds == pytest.approx(2.0, abs=0.05)
+    assert sound(samples).depth == pytest.approx(40.0, abs=1.5)
+    assert sound(samples[:RATE]).seconds < 0.1
 
 
 def test_any_fit_gives_a_probability() -> None:
     hopeless = Scored(tokens=(1,), score=-1e6, full=-1e6, regret=-1e6, worst=-1e6, end=-1e6, more=False)
-    assert confidence(hopeless, 0.0) == pytest.approx(0.0)
-    assert 0.0 < confidence(PERFECT, -1e6) < 1.0
-    assert confidence(PERFECT, -1e6) == confidence(PERFECT, -50.0)
+    assert confidence(hopeless, 0.0, *LENGTH) == pytest.approx(0.0)
+    assert 0.0 < confidence(PERFECT, -1e6, *LENGTH) < 1.0
+    assert confidence(PERFECT, -1e6, *LENGTH) == confidence(PERFECT, -50.0, *LENGTH)
 
 
 def test_the_mean_counts_the_end() -> None:

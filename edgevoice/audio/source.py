@@ -10,11 +10,12 @@ from edgevoice.audio.pcm import Audio
 
 BLOCK = 512
 """Samples of a block at 16 kHz: 32 ms, a frame of the voice activity detector. Half of a block is how much later, on
-average, the end of speech is noticed, and all of it at worst. The listening daemon takes 1.7 % of a core with 512, 1.5 %
-with 1024 and 1.2 % with 2048, on a two-core x86-64 machine that was busy."""
+average, the end of speech is noticed, and all of it at worst. The listening daemon takes 1.7 % of a core with 512,
+1.5 % with 1024 and 1.2 % with 2048, on a two-core x86-64 machine that was busy."""
 
 BATCH = 4096
-"""Samples at 16 kHz, a quarter of a second, that a device gathers before it wakes anybody up while it need not be ``eager``."""
+"""Samples at 16 kHz, a quarter of a second, that a device gathers before it wakes anybody up while it need not be
+``eager``."""
 
 
 class AudioSource(Protocol):

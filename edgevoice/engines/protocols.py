@@ -120,6 +120,10 @@ class Reading:
     """Of this sentence among all readings that were compared, 0..1; they sum up to at most 1."""
 
 
+BELIEVED = 0.4
+"""Confidence of a hypothesis from which it is taken for what was said, unless the configuration asks for more. At 0.5
+more commands in noise would be lost than other talk is refused (docs/speech-to-intent.md)."""
+
 Ending = Literal["closed", "open", "unfinished"]
 """Whether the likeliest sentence is complete: so that nothing could follow, complete though something could follow, or
 not complete."""

@@ -10,16 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from edgevoice.automaton import ROOT, SKIP, Accept, AnyWord, Automaton, Begin, Call, End, Jump, Meaning, Net
-from edgevoice.engines.protocols import Hypothesis
+from edgevoice.engines.protocols import BELIEVED, Hypothesis
 from edgevoice.listen.endpoint import Options
 
 DECAY = 0.14
 """Seconds in which pauses inside of commands become rarer by a factor of e. Counted from the last sound, 206 coffee
 orders have 27 of at least 0.2 s, 11 of 0.3 s, 5 of 0.4 s and 1 of 0.5 s: 0.12 s, and some more to be safe, as those
 after which most goes on are the longest."""
-
-BELIEVED = 0.5
-"""Confidence below which a hypothesis is more likely no command, and says nothing about the end of one."""
 
 _Stack: TypeAlias = "tuple[int, int, _Stack] | None"
 _Place: TypeAlias = "tuple[int, int, _Stack]"

@@ -15,7 +15,7 @@ from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
 from edgevoice.engines.asr.whisper_grammar import GrammarReader, Read
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_stream import Agreement, Schedule, quietest
-from edgevoice.engines.protocols import AsrHint, Hypothesis, ModelPaths
+from edgevoice.engines.protocols import BELIEVED, AsrHint, Hypothesis, ModelPaths
 
 _WINDOW = 28 * RATE
 """Longer audio is cut. Below the 30 s that Whisper can see, so that some silence always follows."""
@@ -23,8 +23,6 @@ _CUT_AFTER = 20 * RATE
 """The cut is made at the quietest place between this and the window's end."""
 _SHORTEST = RATE // 10
 """Less audio than this holds no word."""
-_BELIEVED = 0.5
-"""Confidence from which a reading of a command is taken for what was said."""
 _SILENCE = 1e-4
 """A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
 
@@ -171,7 +169,7 @@ class CommandSession:
         if self._paused is None:
             read = self._engine.read(self._heard, self._automaton)
             text = read.readings[0].text if read.readings else ""
-            if read.confidence < _BELIEVED:  # no command: what was said instead?
+            if read.confidence < BELIEVED:  # no command: what was said instead?
                 text = self._engine.tokens.text(self._engine.decode(self._heard).tokens).strip()
             self._paused = Hypothesis(text, len(text), read.confidence, read.readings, read.ending)
         return self._paused

@@ -15,7 +15,7 @@ from edgevoice.automaton import Automaton
 from edgevoice.engines.asr import vocabulary
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
-from edgevoice.engines.asr.whisper_confidence import confidence
+from edgevoice.engines.asr.whisper_confidence import confidence, sound
 from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, said_twice, token_limit
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
@@ -85,7 +85,10 @@ class GrammarReader:
         found, no_speech = self.search(samples, automaton, context=context)
         if not found.texts:
             return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
-        return Read(_readings(found.texts, self._follower), confidence(found.texts[0], no_speech), _ending(found))
+        readings = _readings(found.texts, self._follower)
+        words = len(readings[0].text.split())
+        sure = confidence(found.texts[0], no_speech, words, sound(samples))
+        return Read(readings, sure, _ending(found))
 
     def search(self, samples: Float32, automaton: Automaton, *, context: float) -> tuple[Found, float]:
         """What ``read`` judges by: the sentences, and the log-probability that there is no speech."""
