@@ -18,6 +18,7 @@ from edgevoice.problems import Problems, Value
 from edgevoice.suggest import did_you_mean
 from edgevoice.think import compiler
 from edgevoice.think import pack as packs
+from edgevoice.think.claims import Claims
 from edgevoice.think.compiler import Compiled, compile_list, compile_pack
 from edgevoice.think.match import (
     MAX_WORDS,
@@ -33,17 +34,10 @@ from edgevoice.think.match import (
 from edgevoice.think.nearest import Searcher
 from edgevoice.think.pack import Block, Entry, IntentSpec, Pack
 from edgevoice.think.phonetic import MAX_EXCESS, MIN_CONFIDENCE, SoundSearcher, explain
-from edgevoice.think.phrases import sentences, template_sentences
+from edgevoice.think.phrases import sentences
 from edgevoice.think.words import name_words, normalise
 
 log = logging.getLogger("edgevoice.think")
-
-_SAMPLES = 6
-"""Sentences of each template that are tried for being claimed by a second intent."""
-
-_MAX_SAMPLES = 600
-"""Sentences tried in all, so that the check takes at most half a second (a sentence: up to 0.7 ms with 200 templates).
-With more templates than this the check is left out, and the log says so."""
 
 _MAX_WARNINGS = 20
 
@@ -150,7 +144,7 @@ class Grammar:
             where = ", ".join(map(str, paths)) or "no pack"
             raise GrammarError("there is not a single sentence", place=where, remedy="add an intent with sentences")
         grammar = cls(pack, compiled, specs, blocks, by_sound)
-        for warning in itertools.islice([*compiled.warnings, *grammar._claims()], _MAX_WARNINGS):
+        for warning in itertools.islice(itertools.chain(compiled.warnings, grammar._claims()), _MAX_WARNINGS):
             log.warning("%s", warning)
         return grammar
 
@@ -337,37 +331,29 @@ class Grammar:
         return NoMatch(text, found.sentence, name, template.place.short, found.distance, "; ".join(found.differences))
 
     def _claims(self) -> Iterable[str]:
-        """Warnings about sentences that are as good a sentence of another intent; found by trying some sentences of
-        every template, in which each alternative has its turn."""
-        compiled, seen = self._compiled, set()
+        """Warnings about sentences that are as good a sentence of another intent."""
+        compiled, matcher = self._compiled, self._ready.matcher
         if len(self._intents) < 2:
             return
-        samples = min(_SAMPLES, _MAX_SAMPLES // len(compiled.templates))
-        if not samples:
-            log.info("%d templates: not checked for sentences of two intents", len(compiled.templates))
-            return
-        for number, (template, block) in enumerate(compiled.templates):
-            for words in itertools.islice(template_sentences(compiled.automaton, number), samples):
-                found = self._ready.matcher.candidates(words)
-                own = next((candidate for candidate in found if candidate.template == number), None)
-                for other in found:
-                    theirs, their_block = compiled.templates[other.template]
-                    names = self._specs[id(block)].name, self._specs[id(their_block)].name
-                    pair = frozenset((number, other.template))
-                    if own is None or names[0] == names[1] or other.cost != own.cost or pair in seen:
-                        continue
-                    seen.add(pair)
-                    first, second = sorted(
-                        ((number, names[0], template), (other.template, names[1], theirs)), key=_number
-                    )
-                    yield (
-                        f"{second[2].place.short}: '{' '.join(words)}' is a sentence of {second[1]} and of {first[1]} "
-                        f"({first[2].place.short}); {first[1]} gets it"
-                    )
+        claims = Claims(compiled.automaton)
+        for first, second in claims.pairs():
+            (template, block), (theirs, their_block) = compiled.templates[first], compiled.templates[second]
+            names = self._specs[id(block)].name, self._specs[id(their_block)].name
+            if names[0] == names[1]:
+                continue
 
+            def alike(words: Sequence[str], numbers: Collection[int] = (first, second)) -> bool:
+                costs = [found.cost for found in matcher.candidates(words) if found.template in numbers]
+                return len(costs) == 2 and costs[0] == costs[1]
 
-def _number(item: tuple[int, str, packs.Template]) -> int:
-    return item[0]
+            words = claims.shared(first, second, alike)
+            if words is not None:
+                yield (
+                    f"{theirs.place.short}: '{' '.join(words)}' is a sentence of {names[1]} and of {names[0]} "
+                    f"({template.place.short}); {names[0]} gets it"
+                )
+        if not claims.complete:
+            log.info("there may be more sentences of two intents: not all of the search was finished")
 
 
 def _specs(

@@ -34,7 +34,7 @@ MAX_WORDS = 100
 
 _WILD = 1_000_000
 _SKIPPED = 1_000
-_COST = {
+COST = {
     Kind.ROOT: 0,
     Kind.RULE: 0,
     Kind.LIST: 1,
@@ -185,7 +185,7 @@ class Matcher:
 
     def __init__(self, automaton: Automaton) -> None:
         self._nets = automaton.nets
-        self._costs = [_COST[net.kind] for net in automaton.nets]
+        self._costs = [COST[net.kind] for net in automaton.nets]
         accepted: list[tuple[int, int, Path]] = []
         opening = self._close([((ROOT, Net.START, None), 0, None)], accepted)
         # The first word finds its way without walking through all templates.
