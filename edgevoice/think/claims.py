@@ -38,8 +38,12 @@ _Item: TypeAlias = "tuple[int, Config]"
 """A place that takes a word (net -1), or a call of a net with the place behind it."""
 _Trail: TypeAlias = "tuple[_Trail, tuple[str, ...]] | None"
 
-_ANY = "something"
-"""Said for a word that may be any."""
+_Places: TypeAlias = "frozenset[tuple[Config | None, int]]"
+
+_ANY = ""
+"""In the place of a word that may be any."""
+_SOMETHING = "something"
+"""What is said for it."""
 _HERE = -1
 
 
@@ -54,8 +58,7 @@ class Claims:
         self._closed: dict[Config, tuple[tuple[_Item, ...], bool]] = {}
         self._left = MAX_ALL
         self.complete = True
-        """Whether no search had to be given up so far, and no sentence that was found was refused: another value of
-        the same list might have been accepted."""
+        """Whether no search had to be given up so far."""
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """The templates that may begin with the same word, each pair once."""
@@ -119,7 +122,63 @@ class Claims:
                 costs = difference + self._costs[left[1][0]] - self._costs[right[1][0]]
                 for word, after, behind in self._both(left[1], right[1]):
                     found = found or meet(after, behind, costs, (trail, (word,)))
-        self.complete = self.complete and (found is not None or not refused)
+        # Other words on the same way may be accepted: other values of a list, one of which is said literally elsewhere.
+        return self._word_by_word(starts[one], starts[other]) if found is None and refused else found
+
+    def _word_by_word(self, one: int, other: int) -> tuple[str, ...] | None:
+        """The same without short cuts: each side is all the places that the words lead to, with their costs."""
+        lefts, rights = (self._places([((ROOT, start, None), 0)]) for start in (one, other))
+        queue: deque[tuple[_Places, _Places, tuple[str, ...]]] = deque([(lefts, rights, ())])
+        seen: set[tuple[_Places, _Places]] = set()
+        while queue:
+            lefts, rights, words = queue.popleft()
+            self._left -= len(lefts) + len(rights)
+            if len(seen) > MAX_PLACES or self._left <= 0:
+                self.complete = False
+                return None
+            ends = [min((cost for config, cost in side if config is None), default=None) for side in (lefts, rights)]
+            if ends[0] is not None and ends[0] == ends[1]:
+                return tuple(word or _SOMETHING for word in words)
+            before, behind = self._said_next(lefts), self._said_next(rights)
+            for word in {**before, **behind} if len(words) < MAX_WORDS else ():
+                after = [self._places(side.get(word, []) + side[_ANY] * (word != _ANY)) for side in (before, behind)]
+                least = min((cost for side in after for _, cost in side), default=0)
+                pair = tuple(frozenset((config, cost - least) for config, cost in side) for side in after)
+                if all(pair) and (pair[0], pair[1]) not in seen:
+                    seen.add((pair[0], pair[1]))
+                    queue.append((pair[0], pair[1], (*words, word)))
+        return None
+
+    def _places(self, configs: list[tuple[Config, int]]) -> _Places:
+        """What is reached without a word and takes one; None: the sentence may end."""
+        found: dict[Config | None, int] = {}
+        for config, cost in configs:
+            items, ends = self._close(config)
+            places: list[Config | None] = [None] if ends else []
+            pending = list(items)
+            while pending:
+                item = pending.pop()
+                if item[0] == _HERE:
+                    places.append(item[1])
+                else:
+                    pending += self._enter(item)
+            for place in places:
+                found[place] = min(cost, found.get(place, cost))
+        return frozenset(found.items())
+
+    def _said_next(self, places: _Places) -> dict[str, list[tuple[Config, int]]]:
+        """By word: where it leads. ``_ANY``: where any word does."""
+        found: dict[str, list[tuple[Config, int]]] = {_ANY: []}
+        for place, cost in places:
+            if place is None:
+                continue
+            number, state, stack = place
+            cost += self._costs[number]
+            for word, targets in self._nets[number].words[state].items():
+                found.setdefault(word, []).extend(((number, to, stack), cost) for to in targets)
+            for arc in self._nets[number].arcs[state]:
+                if isinstance(arc, AnyWord):
+                    found[_ANY].append(((number, arc.to, stack), cost))
         return found
 
     def _both(self, left: Config, right: Config) -> Iterator[tuple[str, Config, Config]]:
@@ -238,4 +297,4 @@ def _said(trail: _Trail) -> tuple[str, ...]:
     while trail is not None:
         trail, words = trail
         pieces.append(words)
-    return tuple(itertools.chain.from_iterable(reversed(pieces)))
+    return tuple(word or _SOMETHING for piece in reversed(pieces) for word in piece)
