@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Sequence, Text, parse, unparse
-from edgevoice.think.words import normalise
+from edgevoice.words import normalise
 
 _LISTS: dict[str, dict[str, object]] = {
     "x": {"aa": "aa", "bb cc": "two", "cc": 3},

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgevoice.automaton import Automaton, Begin, Call, End, Jump, Meaning, Net, Typed
 from edgevoice.think import clock
 from edgevoice.think.grammar import Grammar, Match
-from edgevoice.think.words import cardinal, spellings
+from edgevoice.words import cardinal, spellings
 
 PACK = """
 intents:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.think.words import LARGEST, cardinal, normalise, ordinal, parse_number, spellings
+from edgevoice.words import LARGEST, cardinal, normalise, ordinal, parse_number, spellings
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ spellings of a few endings become American; whole numbers become words.
 import re
 import unicodedata
 
-from edgevoice.think.words import cardinal
+from edgevoice.words import cardinal
 
 _CONTRACTIONS = (
     (r"\bwon't\b", "will not"),

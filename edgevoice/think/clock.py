@@ -1,13 +1,13 @@
 """Durations and times of day in words -> values: "an hour and a half" -> 5400, "quarter to nine pm" -> "20:45".
 
-The words are those of ``edgevoice.think.words``. What may be said at all stands in ``edgevoice.think.clocknets``.
+The words are those of ``edgevoice.words``. What may be said at all stands in ``edgevoice.think.clocknets``.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
 
 from edgevoice.automaton import Typed
-from edgevoice.think.words import parse_number
+from edgevoice.words import parse_number
 
 UNITS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 """Seconds, the largest first."""

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from edgevoice import words
 from edgevoice.automaton import (
     ROOT,
     SKIP,
@@ -22,7 +23,7 @@ from edgevoice.automaton import (
 )
 from edgevoice.problems import Problems, Value
 from edgevoice.suggest import did_you_mean
-from edgevoice.think import clocknets, words
+from edgevoice.think import clocknets
 from edgevoice.think.pack import Block, Entry, ListDef, Pack, Template
 from edgevoice.think.template import Alternatives, ListRef, Node, Permutation, RuleRef, Text
 from edgevoice.think.template import Sequence as Row

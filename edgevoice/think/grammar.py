@@ -35,7 +35,7 @@ from edgevoice.think.nearest import Searcher
 from edgevoice.think.pack import Block, Entry, IntentSpec, Pack
 from edgevoice.think.phonetic import MAX_EXCESS, MIN_CONFIDENCE, SoundSearcher, explain
 from edgevoice.think.phrases import sentences
-from edgevoice.think.words import name_words, normalise
+from edgevoice.words import name_words, normalise
 
 log = logging.getLogger("edgevoice.think")
 

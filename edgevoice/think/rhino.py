@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from string import ascii_lowercase
 
-from edgevoice import yamlfile
+from edgevoice import words, yamlfile
 from edgevoice.problems import Problems, Value
 from edgevoice.suggest import did_you_mean
-from edgevoice.think import rhino_syntax, words
+from edgevoice.think import rhino_syntax
 from edgevoice.think.pack import Block, Entry, IntentDef, ListDef, Pack, Template
 from edgevoice.think.template import Alternatives, ListRef, RuleRef, Sequence, TemplateError, Text
 

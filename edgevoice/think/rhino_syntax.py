@@ -26,7 +26,7 @@ from edgevoice.think.template import (
     TemplateError,
     Text,
 )
-from edgevoice.think.words import normalise
+from edgevoice.words import normalise
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*")
 """Of an intent's slot, a slot type or a macro. A full stop only as in ``pv.Percent``: one behind a name ends it."""

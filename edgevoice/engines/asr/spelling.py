@@ -1,13 +1,13 @@
 """How a recogniser may write the words of a grammar: upper or lower case, digits or words, units in full or short.
 
-English, as Whisper writes it. The words are those of ``edgevoice.think.words``: lower case, numbers spelt out.
+English, as Whisper writes it. The words are those of ``edgevoice.words``: lower case, numbers spelt out.
 """
 
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from edgevoice import words as numbers
 from edgevoice.automaton import Jump, Kind, Net
-from edgevoice.think import words as numbers
 
 MARKS = (",", "-", ":", ".")
 """What may stand between two words: "12-ounce", "7:30"; a space follows the comma and the full stop."""

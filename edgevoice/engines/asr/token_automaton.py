@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgevoice.automaton import ROOT, SKIP, Accept, AnyWord, Automaton, Begin, Call, End, Jump, Meaning, Net
 from edgevoice.engines.asr import spelling
 from edgevoice.engines.asr.whisper_tokens import Tokens, write
-from edgevoice.think.words import normalise
+from edgevoice.words import normalise
 
 Stack: TypeAlias = "tuple[int, int, Stack] | None"
 Config: TypeAlias = tuple[int, int, Stack]
