@@ -13,6 +13,7 @@
      |- ActionError                8   an action failed, timed out or is not there
      |- TextError                  9   a text that cannot be spoken
      |- OutputError               10   a file could not be written (disk full, no permission)
+     |- GateError                 11   a model is worse than it may be, or nothing shows that it is not
 
 The number is the exit code of a command that ends with that error; 0 is success, 2 wrong usage of the command line
 (argparse), 130 an interrupt from the keyboard, 143 SIGTERM before there was a daemon to stop (which ends with 0). Any
@@ -98,3 +99,7 @@ class TextError(EdgeVoiceError):
 
 class OutputError(EdgeVoiceError):
     exit_code = 10
+
+
+class GateError(EdgeVoiceError):
+    exit_code = 11
