@@ -5,6 +5,7 @@ power of the whole board; its energy is the sum of power times time between two 
 """
 
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,9 +92,16 @@ class Energy:
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._counters = counters(root)
+        self._lock = threading.Lock()
+
+    @property
+    def of_power(self) -> bool:
+        """Whether it must be read often, since power is measured and not energy."""
+        return any(isinstance(counter, Ina) for counter in self._counters)
 
     def joules(self) -> float | None:
         """Since it was made; None when there is no counter, or one failed."""
-        values = [counter.joules() for counter in self._counters]
+        with self._lock:
+            values = [counter.joules() for counter in self._counters]
         known = [value for value in values if value is not None]
         return sum(known) if known and len(known) == len(values) else None
