@@ -1,7 +1,10 @@
 """Files that are checked while they are written, for everything that brings models to this machine."""
 
+import contextlib
 import hashlib
+import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -105,3 +108,21 @@ def bytes_under(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Of Python and of those packages that are installed: what decides about the bytes of a built model."""
+    found = {"python": sys.version.split()[0]}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def sync_folder(folder: Path) -> None:
+    """Put on the disk what was renamed in a folder."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,76 +1,54 @@
-"""Where the models are on this machine: a folder per model, installed whole or not at all.
+"""Where the models are on this machine: a folder per version of a model, installed whole or not at all.
 
 Every file is hashed before it is installed. When a model is used, its files' sizes and times are compared with those
 of the last hashing, which costs microseconds where hashing 60 MB from an SD card costs seconds; files that look
 different are hashed again. ``verify`` hashes always, and so finds bits that went bad in place.
 
-A model lies in ``<name>@<identity>``, where the identity is a digest of what the catalog says about it. So a new
-version is put beside the old one and the old one then removed, there is no moment without a whole model, and an old
-version is never taken for the new one. The store may be copied: it holds plain files only.
+What the catalog describes lies in ``<name>@<identity>``, where the identity is a digest of what the catalog says. So a
+new version is put beside the old one and the old one then removed, there is no moment without a whole model, and an old
+version is never taken for the new one. Versions that were published here lie in ``<name>@<version>``, beside that one;
+see ``edgevoice.modelversions``. The store may be copied: it holds plain files only.
 """
 
 import contextlib
 import errno
 import fcntl
 import importlib
-import importlib.metadata
 import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from edgevoice import modelversions
 from edgevoice.errors import EdgeVoiceError, ModelError, OutputError
-from edgevoice.modelcatalog import BuildSource, Catalog, FileSpec, Model, Source, read_catalog
+from edgevoice.modelcatalog import BuildSource, Catalog, FileSpec, Model, Source, Task, read_catalog
 from edgevoice.modelfetch import bytes_to_fetch, describe, fetch
-from edgevoice.modelfiles import Progress, Silent, bytes_under, copy_checked, difference, sha256_of, sync_tree
+from edgevoice.modelfiles import (
+    Progress,
+    Silent,
+    bytes_under,
+    copy_checked,
+    difference,
+    sha256_of,
+    sync_folder,
+    sync_tree,
+    versions_of,
+)
+from edgevoice.modelfolder import MANIFEST, Damage, Manifest, check_files, read_manifest, write_notes
+from edgevoice.modelversions import CATALOG, IDENTITY_DIGITS, Pointer, Version, split
 
-MANIFEST = "edgevoice-manifest.json"
-STAMP = "edgevoice-stamp.json"
 KEPT_SECONDS = 7 * 24 * 3600
 """How long an interrupted download is kept to go on with: a week, then nobody is coming back for it."""
 SPARE_BYTES = 16 << 20
 """Left free when a model is installed, for the log and for what else the system writes."""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was installed; written beside the model's files."""
-
-    name: str
-    identity: str
-    licence: str
-    origin: str
-    source: str
-    """In words, where it came from."""
-    files: dict[str, FileSpec]
-    built_from: dict[str, str] = {}
-    """Of a built model: file of the source -> its SHA-256."""
-    built_with: dict[str, str] = {}
-    """Of a built model: package -> version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """What is wrong with an installed model."""
-
-    model: str
-    path: Path
-    cause: str
-
-    def error(self) -> ModelError:
-        return ModelError(
-            self.cause, place=str(self.path), remedy=f"repair it with: edgevoice models pull {self.model}"
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A model that is installed in its present version; its files are not checked."""
+    """A model of the catalog that is installed in its present version; its files are not checked."""
 
     name: str
     path: Path
@@ -109,7 +87,11 @@ class ModelStore:
     # Using models
 
     def path(self, name: str) -> Path:
-        """The folder of a model, its files checked; or what ``name`` is a path of, when it has a ``/`` in it.
+        """The folder of a model, its files checked: of the version in use, or of the one that is named with it; or what
+        ``name`` is a path of, when it has a ``/`` in it.
+
+        Args:
+            name: ``NAME``, ``NAME@VERSION``, or a path.
 
         Raises:
             ModelError: it is not installed, is out of date or damaged, or there is no such model or path.
@@ -119,41 +101,240 @@ class ModelStore:
             if not path.exists():
                 raise ModelError("there is no such file or folder", place=name)
             return path
-        model = self.catalog[name]
-        folder = self._folder(model)
-        if name not in self._trusted:
-            damage = self._check(model, thorough=False, progress=Silent())
+        model, version = self._resolve(name)
+        folder = self._folder_of(model, version)
+        if str(folder) not in self._trusted:
+            damage = self._check_version(model, version, thorough=False, progress=Silent())
             if damage:
                 raise damage[0].error()
-            self._trusted.add(name)
+            self._trusted.add(str(folder))
         return folder
+
+    def version(self, name: str) -> Version:
+        """What is installed of a ``NAME`` (the version in use) or a ``NAME@VERSION``; its files are not checked.
+
+        Raises:
+            ModelError: it is not installed, or there is no such model.
+        """
+        model, version = self._resolve(name)
+        for found in self.versions(model):
+            if found.name == version:
+                return found
+        raise self._check_version(model, version, thorough=False, progress=Silent())[0].error()
+
+    def versions(self, model: str) -> list[Version]:
+        """The installed versions of a model, that of the catalog first; those whose manifest is damaged are left out.
+
+        Raises:
+            ModelError: what says which one is in use is damaged.
+        """
+        active = self._active(model)
+        labels = [*([CATALOG] if model in self.catalog.models else []), *self._published(model)]
+        found = []
+        for label in labels:
+            folder = self._folder_of(model, label)
+            manifest = read_manifest(folder)
+            task = self.catalog[model].task if model in self.catalog.models else manifest and manifest.task
+            if manifest and task:
+                version = Version(
+                    model=model,
+                    name=label,
+                    path=folder,
+                    size=bytes_under(folder),
+                    active=label == active,
+                    task=task,
+                    source=manifest.source,
+                    licence=manifest.licence,
+                    origin=manifest.origin,
+                )
+                found.append(version)
+        return found
+
+    def own(self) -> list[str]:
+        """The models of which versions are installed and that the catalog does not know."""
+        names = {path.name.partition("@")[0] for path in self.root.glob("*@*") if self._is_published(path)}
+        return sorted(names - self.catalog.models.keys())
 
     def installed(self) -> list[Installed]:
         """The models that are installed, in the order of the catalog."""
         found = []
         for model in self.catalog:
             folder = self._folder(model)
-            manifest = _manifest(folder)
+            manifest = read_manifest(folder)
             if manifest:
                 found.append(Installed(model.name, folder, bytes_under(folder), manifest.source))
         return found
 
     def outdated(self) -> list[str]:
-        """The models of which only another version than the catalog's is installed."""
-        return [m.name for m in self.catalog if not self._folder(m).is_dir() and self._versions(m.name)]
+        """The models of which only another version of the catalog's than the present one is installed."""
+        return [m.name for m in self.catalog if not self._folder(m).is_dir() and self._stale(m.name)]
 
     def broken(self) -> list[str]:
-        """The models whose folder is there without a manifest that can be read."""
-        return [m.name for m in self.catalog if self._folder(m).is_dir() and _manifest(self._folder(m)) is None]
+        """The models, or ``NAME@VERSION``, whose folder is there without a manifest that can be read."""
+        found = [m.name for m in self.catalog if self._folder(m).is_dir() and read_manifest(self._folder(m)) is None]
+        published = [path for path in sorted(self.root.glob("*@*")) if self._is_published(path)]
+        return [*found, *(path.name for path in published if read_manifest(path) is None)]
 
     def verify(self, names: Sequence[str], progress: Progress | None = None) -> list[Damage]:
-        """Hash every file of the models; what is wrong with them, nothing if all is well.
+        """Hash every file of models; what is wrong with them, nothing if all is well.
+
+        Args:
+            names: ``NAME``, which is the version in use, or ``NAME@VERSION``.
 
         Raises:
             ModelError: there is no such model.
         """
-        models = [self.catalog[name] for name in names]
-        return [found for model in models for found in self._check(model, thorough=True, progress=progress or Silent())]
+        versions = [self._resolve(name) for name in names]
+        progress = progress or Silent()
+        return [found for each in versions for found in self._check_version(*each, thorough=True, progress=progress)]
+
+    # Choosing versions
+
+    def use(self, name: str, progress: Progress | None = None) -> Version:
+        """Let a model's name stand for another version from now on. Its files are hashed first.
+
+        Args:
+            name: ``NAME@VERSION``; the version ``catalog`` is the one that the catalog describes.
+
+        Raises:
+            ModelError: it is not installed or damaged, or there is no such model. OutputError: the store cannot be
+            written.
+        """
+        model, version = split(name)
+        if version is None:
+            raise ModelError(
+                "which version is missing",
+                place=f"model {name}",
+                remedy=f"give NAME@VERSION; there are: {self._names_of_versions(model)}",
+            )
+        self._resolve(name)
+        with self._locked(progress or Silent()):
+            self._see_good(model, version, progress)
+            self._point(model, version)
+        return self.version(model)
+
+    def rollback(self, model: str, progress: Progress | None = None) -> Version:
+        """Let a model's name stand again for what it stood for before the last ``use``. Its files are hashed first.
+
+        Raises:
+            ModelError: there is nothing to go back to, or it is damaged. OutputError: the store cannot be written.
+        """
+        if model not in self.own():
+            _ = self.catalog[model]
+        with self._locked(progress or Silent()):
+            pointer = modelversions.read_pointer(self.root, model)
+            there = [*self._published(model), *([CATALOG] if model in self.catalog.models else [])]
+            back = modelversions.earlier(pointer, there) if pointer else None
+            if back is None:
+                raise ModelError(
+                    "there is no version before this one",
+                    place=f"model {model}",
+                    remedy=f"choose one with: edgevoice models use {model}@VERSION",
+                )
+            self._see_good(model, back.active, progress)
+            self._write_pointer(model, back)
+        return self.version(model)
+
+    # Publishing versions
+
+    def check_free(self, model: str, version: str, task: Task) -> None:
+        """See that a version could be published, before hours are spent on making it.
+
+        Raises:
+            ModelError: a name is no name, is taken, or is that of a model for another task.
+        """
+        modelversions.check_names(model, version)
+        place = f"{model}@{version}"
+        if self._folder_of(model, version).exists():
+            raise ModelError(
+                "there is a version of that name already",
+                place=place,
+                remedy=f"choose another name, or remove it with: edgevoice models remove {place}",
+            )
+        tasks: set[Task] = {found.task for found in self.versions(model)} if model in self.own() else set()
+        if model in self.catalog.models:
+            tasks = {self.catalog[model].task}
+        if tasks and task not in tasks:
+            raise ModelError(
+                f"it is a model for {task}, and {model} is one for {', '.join(sorted(tasks))}",
+                place=place,
+                remedy="choose another name",
+            )
+
+    def publish(
+        self,
+        model: str,
+        version: str,
+        folder: Path,
+        *,
+        task: Task,
+        licence: str,
+        origin: str,
+        source: str,
+        built_from: dict[str, str],
+        built_with: dict[str, str],
+        use: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Copy a folder into the store as a version of a model: whole, or not at all.
+
+        Args:
+            model: of the catalog, or any other name, which makes it a model of the user's own. The first version of
+                such a one is in use at once.
+            folder: every file in it becomes part of the version.
+            source: in words, where it comes from.
+            use: let the model's name stand for it from now on.
+
+        Raises:
+            ModelError: see ``check_free``; or the folder is empty. OutputError: the store cannot be written.
+        """
+        progress = progress or Silent()
+        place = f"{model}@{version}"
+        self.check_free(model, version, task)
+        with self._locked(progress):
+            self.check_free(model, version, task)
+            staging = self.root / ".staging" / uuid.uuid4().hex
+            target = staging / "model"
+            final = self._folder_of(model, version)
+            try:
+                progress.step(f"{place}: copying")
+                files = {
+                    path.relative_to(folder).as_posix(): FileSpec(size=path.stat().st_size, sha256=sha256_of(path))
+                    for path in sorted(folder.rglob("*"))
+                    if path.is_file()
+                }
+                if not files:
+                    raise ModelError("there is no file in it", place=str(folder))
+                self._see_room(sum(spec.size for spec in files.values()), place)
+                target.mkdir(parents=True)
+                for name, spec in files.items():
+                    with (folder / name).open("rb") as stream:
+                        copy_checked(stream, target / name, spec, str(folder / name))
+                manifest = Manifest(
+                    name=model,
+                    identity=version,
+                    licence=licence,
+                    origin=origin,
+                    source=source,
+                    files=files,
+                    built_from=built_from,
+                    built_with=built_with,
+                    task=task,
+                )
+                write_notes(target, manifest)
+                sync_tree(target)
+                first = model not in self.catalog.models and not self._published(model)
+                target.rename(final)
+                try:
+                    sync_folder(self.root)
+                    if use or first:
+                        self._point(model, version)
+                except BaseException:
+                    self._discard(final)
+                    raise
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        return final
 
     # Bringing models
 
@@ -163,7 +344,9 @@ class ModelStore:
         """Install models that are not there yet, and those that are out of date or damaged.
 
         Args:
-            near: a store to copy from where it has the model, before anything is fetched.
+            names: ``NAME``, which is the version in use, or ``NAME@catalog``.
+            near: a store to copy from where it has the model, before anything is fetched; which versions are in use is
+                taken from it too.
 
         Returns:
             The names of those that were installed now.
@@ -172,36 +355,67 @@ class ModelStore:
             ModelError: there is no such model, or no source gave it. OutputError: the store cannot be written.
         """
         progress = progress or Silent()
-        models = [self.catalog[name] for name in dict.fromkeys(names)]
-        if all(not self._check(model, thorough=False, progress=progress) for model in models):
+        wanted = [(near or self)._resolve(name) for name in dict.fromkeys(names)]
+        pointed = {} if near is None else self._pointers_to_copy(near, names)
+        if not pointed and all(not self._check_version(*each, thorough=False, progress=progress) for each in wanted):
             return []
         done = []
         with self._locked(progress):
-            for model in models:
-                if self._check(model, thorough=False, progress=progress):
-                    self._install(model, near, progress)
-                    done.append(model.name)
+            for model, version in wanted:
+                damage = self._check_version(model, version, thorough=False, progress=progress)
+                if not damage:
+                    continue
+                if version == CATALOG:
+                    self._install(self.catalog[model], near, progress)
+                elif near is not None:
+                    self._copy_version(near, model, version, progress)
+                else:
+                    raise damage[0].error()  # It was made here: there is nowhere to fetch it from.
+                done.append(model)
+            for model, pointer in pointed.items():
+                self._write_pointer(model, pointer)
         return done
 
     def remove(self, names: Sequence[str], progress: Progress | None = None) -> list[str]:
-        """Remove models, all versions of them; the names of those that were there.
+        """Remove models, all versions of them, or single versions; the names of those that were there.
+
+        Args:
+            names: ``NAME`` or ``NAME@VERSION``.
 
         Raises:
-            ModelError: there is no such model. OutputError: it cannot be removed.
+            ModelError: there is no such model, or the version is the one in use. OutputError: it cannot be removed.
         """
-        for name in names:
-            if not self._versions(name):
-                _ = self.catalog[name]
+        folders = {name: self._to_remove(name, names) for name in dict.fromkeys(names)}
         with self._locked(progress or Silent()):
             done = []
-            for name in dict.fromkeys(names):
-                folders = self._versions(name)
-                for folder in folders:
-                    self._discard(folder)
-                if folders:
+            for name, found in folders.items():
+                for folder in found:
+                    if folder.exists():
+                        self._discard(folder)
+                        self._trusted.discard(str(folder))
+                if found:
                     done.append(name)
-                self._trusted.discard(name)
+                if split(name)[1] is None:  # Last: until then it says what the name stood for.
+                    modelversions.pointer_path(self.root, name).unlink(missing_ok=True)
             return done
+
+    def _to_remove(self, name: str, names: Sequence[str]) -> list[Path]:
+        model, version = split(name)
+        folders = self._folders(model)
+        if version is None:
+            if not folders:
+                _ = self.catalog[model]
+            return folders
+        folder = self._folder_of(*self._resolve(name))
+        if folder not in folders:
+            return []
+        if version == self._active(model) and model not in names and len(folders) > 1:
+            raise ModelError(
+                "it is the version in use",
+                place=f"model {name}",
+                remedy=f"first choose another one with: edgevoice models use {model}@VERSION",
+            )
+        return [folder]
 
     def _install(self, model: Model, near: "ModelStore | None", progress: Progress) -> None:
         staging = self.root / ".staging" / uuid.uuid4().hex
@@ -210,23 +424,21 @@ class ModelStore:
             target.mkdir(parents=True)
             manifest = self._from_store(near, model, target, progress) if near else None
             manifest = manifest or self._from_sources(model, target, staging, progress)
-            (target / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-            _write_stamp(target, manifest)
+            write_notes(target, manifest)
             sync_tree(target)
             folder = self._folder(model)
             if folder.exists():  # Damaged, or this would not have been called.
                 self._discard(folder)
             target.rename(folder)
-            _sync(self.root)
-            for old in self._versions(model.name):
-                if old != folder:
-                    self._discard(old)
+            sync_folder(self.root)
+            for old in self._stale(model.name):
+                self._discard(old)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _from_store(self, near: "ModelStore", model: Model, target: Path, progress: Progress) -> Manifest | None:
         folder = near._folder(model)
-        manifest = _manifest(folder)
+        manifest = read_manifest(folder)
         if manifest is None:
             return None
         progress.step(f"{model.name}: copying from {near.root}")
@@ -270,7 +482,7 @@ class ModelStore:
             folder.mkdir()
             manifest = self._from_sources(base, folder, scratch, progress)
         else:
-            manifest = _manifest(folder) or self._describe(base, base.sources[0], folder)
+            manifest = read_manifest(folder) or self._describe(base, base.sources[0], folder)
         module, _, function = source.with_.partition(":")
         progress.step(f"{model.name}: building from {base.name}")
         build: Callable[[Path, Path, Callable[[str, float], None]], None]
@@ -297,51 +509,182 @@ class ModelStore:
             source=describe(source),
             files=files,
             built_from=built_from or {},
-            built_with=_versions_of("edgevoice", "onnx", "numpy", "onnxruntime") if built_from else {},
+            built_with=versions_of("edgevoice", "onnx", "numpy", "onnxruntime") if built_from else {},
         )
 
+    def _copy_version(self, near: "ModelStore", model: str, version: str, progress: Progress) -> None:
+        """Copy a published version out of another store."""
+        there, final = near._folder_of(model, version), self._folder_of(model, version)
+        manifest = read_manifest(there)
+        if manifest is None:
+            raise Damage(f"{model}@{version}", there / MANIFEST, "it is missing or damaged").error()
+        progress.step(f"{model}@{version}: copying from {near.root}")
+        staging = self.root / ".staging" / uuid.uuid4().hex
+        target = staging / "model"
+        try:
+            target.mkdir(parents=True)
+            for name, spec in manifest.files.items():
+                if wrong := difference(there / name, spec):
+                    raise self._made_here(model, version, there / name, wrong).error()
+                with (there / name).open("rb") as stream:
+                    copy_checked(stream, target / name, spec, str(there / name))
+            write_notes(target, manifest)
+            sync_tree(target)
+            if final.exists():
+                self._discard(final)
+            target.rename(final)
+            sync_folder(self.root)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def _pointers_to_copy(self, near: "ModelStore", names: Sequence[str]) -> dict[str, Pointer]:
+        """What is to stand in this store for the names of models, where it is something else than there."""
+        found = {}
+        for model in {name for name in names if split(name)[1] is None}:
+            active = near._active(model)
+            if active is not None and active != self._active(model):
+                found[model] = Pointer(active=active)
+        return found
+
     def _room_for(self, model: Model, source: Source) -> None:
-        need = model.size + bytes_to_fetch(model, source) + SPARE_BYTES
+        self._see_room(model.size + bytes_to_fetch(model, source), model.name)
+
+    def _see_room(self, size: int, what: str) -> None:
+        need = size + SPARE_BYTES
         free = shutil.disk_usage(self.root).free
         if free < need:
             raise OutputError(
-                f"the disk has {free // 1_000_000} MB left and {model.name} needs {need // 1_000_000} MB",
+                f"the disk has {free // 1_000_000} MB left and {what} needs {need // 1_000_000} MB",
                 place=str(self.root),
                 remedy="make room, or choose another place with EDGEVOICE_MODELS",
             )
 
     # Checking
 
+    def _check_version(self, model: str, version: str, *, thorough: bool, progress: Progress) -> list[Damage]:
+        if version == CATALOG:
+            return self._check(self.catalog[model], thorough=thorough, progress=progress)
+        folder = self._folder_of(model, version)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            cause = "it is missing or damaged" if folder.exists() else "this version is not installed"
+            return [self._made_here(model, version, folder / MANIFEST if folder.exists() else folder, cause)]
+        what = f"{model}@{version}"
+        wrong = check_files(folder, manifest, manifest.files, what, thorough=thorough, progress=progress)
+        return [self._made_here(model, version, path, cause) for path, cause in wrong]
+
+    def _made_here(self, model: str, version: str, path: Path, cause: str) -> Damage:
+        return Damage(
+            f"{model}@{version}",
+            path,
+            cause,
+            f"go back with: edgevoice models rollback {model}; or choose another version with: edgevoice models use; "
+            f"there are: {self._names_of_versions(model)}",
+        )
+
     def _check(self, model: Model, *, thorough: bool, progress: Progress) -> list[Damage]:
+        """Of the catalog's version."""
+        # What is in use instead must not be what "pull NAME" repairs.
+        what = model.name if self._active(model.name) == CATALOG else f"{model.name}@{CATALOG}"
         folder = self._folder(model)
-        manifest = _manifest(folder)
+        manifest = read_manifest(folder)
         if manifest is None:
             if folder.exists():
-                return [Damage(model.name, folder / MANIFEST, "it is missing or damaged")]
-            old = "only another version of it is installed" if self._versions(model.name) else "it is not installed"
-            return [Damage(model.name, folder, old)]
+                return [Damage(what, folder / MANIFEST, "it is missing or damaged")]
+            old = "only another version of it is installed" if self._stale(model.name) else "it is not installed"
+            return [Damage(what, folder, old)]
         expected = _expected(model, manifest)
-        stamp = {} if thorough else _read_stamp(folder)
-        if expected.keys() == stamp.keys() and all(_looks(folder / name) == stamp[name] for name in expected):
-            return []
-        if thorough or stamp:
-            progress.step(f"{model.name}: checking {len(expected)} files")
-        damage = []
-        for name, spec in expected.items():
-            if wrong := difference(folder / name, spec):
-                damage.append(Damage(model.name, folder / name, wrong))
-        if not damage:
-            with contextlib.suppress(PermissionError, OSError):  # A store that is read-only is hashed at each start.
-                _write_stamp(folder, manifest)
-        return damage
+        wrong = check_files(folder, manifest, expected, model.name, thorough=thorough, progress=progress)
+        return [Damage(what, path, cause) for path, cause in wrong]
+
+    def _see_good(self, model: str, version: str, progress: Progress | None) -> None:
+        damage = self._check_version(model, version, thorough=True, progress=progress or Silent())
+        if damage:
+            found = damage[0]
+            if version == CATALOG:
+                raise found.error()
+            remedy = f"make it again, or choose another one; there are: {self._names_of_versions(model)}"
+            raise ModelError(found.cause, place=str(found.path), remedy=remedy)
+
+    # Versions
+
+    def _resolve(self, name: str) -> tuple[str, str]:
+        """Model and version of a ``NAME`` or ``NAME@VERSION``.
+
+        Raises:
+            ModelError: there is no such model, or no version of it is in use.
+        """
+        model, version = split(name)
+        known = model in self.catalog.models
+        if not known and model not in self.own():
+            _ = self.catalog[model]
+        version = version or self._active(model)
+        if version is None:
+            raise ModelError(
+                "no version of it is in use",
+                place=f"model {model}",
+                remedy=f"choose one with: edgevoice models use {model}@VERSION; "
+                f"there are: {self._names_of_versions(model)}",
+            )
+        if (version == CATALOG and not known) or "/" in version:
+            raise ModelError(
+                "there is no such version of it",
+                place=f"model {name}",
+                remedy=f"there are: {self._names_of_versions(model)}",
+            )
+        return model, version
+
+    def _active(self, model: str) -> str | None:
+        """What the name stands for; None for a model of the user's own of which nothing is in use."""
+        pointer = modelversions.read_pointer(self.root, model)
+        if pointer is not None:
+            return pointer.active
+        return CATALOG if model in self.catalog.models else None
+
+    def _names_of_versions(self, model: str) -> str:
+        known = [CATALOG] if model in self.catalog.models and self._folder(self.catalog[model]).exists() else []
+        return ", ".join([*known, *self._published(model)]) or "none"
+
+    def _point(self, model: str, version: str) -> None:
+        """Let the name stand for a version; nothing when it does."""
+        try:
+            active = self._active(model)
+        except ModelError:  # Damaged: it is replaced.
+            active = None
+        if version != active:
+            before = Pointer(active=version) if active is None else self._pointer(model, active).after(version)
+            self._write_pointer(model, before)
+
+    def _pointer(self, model: str, active: str) -> Pointer:
+        return modelversions.read_pointer(self.root, model) or Pointer(active=active)
+
+    def _write_pointer(self, model: str, pointer: Pointer) -> None:
+        modelversions.write_pointer(self.root, model, pointer)
+        sync_folder(self.root)
 
     # The folder
 
     def _folder(self, model: Model) -> Path:
-        return self.root / f"{model.name}@{self.catalog.identity(model.name)[:12]}"
+        """Of the catalog's version."""
+        return self.root / f"{model.name}@{self.catalog.identity(model.name)[:IDENTITY_DIGITS]}"
 
-    def _versions(self, name: str) -> list[Path]:
-        return sorted(path for path in self.root.glob("*@*") if path.name.rpartition("@")[0] == name)
+    def _folder_of(self, model: str, version: str) -> Path:
+        return self._folder(self.catalog[model]) if version == CATALOG else self.root / f"{model}@{version}"
+
+    def _folders(self, model: str) -> list[Path]:
+        """All versions, also of earlier catalogs."""
+        return sorted(path for path in self.root.glob("*@*") if path.is_dir() and split(path.name)[0] == model)
+
+    def _published(self, model: str) -> list[str]:
+        return [split(path.name)[1] or "" for path in self._folders(model) if self._is_published(path)]
+
+    def _stale(self, model: str) -> list[Path]:
+        """Of earlier catalogs."""
+        now = self._folder(self.catalog[model])
+        return [path for path in self._folders(model) if path != now and not self._is_published(path)]
+
+    def _is_published(self, folder: Path) -> bool:
+        return not modelversions.is_identity(split(folder.name)[1] or "")
 
     def _discard(self, folder: Path) -> None:
         """Remove a model's folder so that nothing half of it is ever seen under its name."""
@@ -384,48 +727,3 @@ class ModelStore:
 def _expected(model: Model, manifest: Manifest) -> dict[str, FileSpec]:
     """The catalog's word counts before the manifest's, which could have been changed along with a file."""
     return dict(model.files) or manifest.files
-
-
-def _manifest(folder: Path) -> Manifest | None:
-    try:
-        return msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def _looks(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_size, status.st_mtime_ns)
-
-
-def _read_stamp(folder: Path) -> dict[str, tuple[int, int]]:
-    try:
-        return msgspec.json.decode((folder / STAMP).read_bytes(), type=dict[str, tuple[int, int]])
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
-def _write_stamp(folder: Path, manifest: Manifest) -> None:
-    looks = {name: _looks(folder / name) for name in manifest.files}
-    new = folder / f"{STAMP}.{os.getpid()}"
-    new.write_bytes(msgspec.json.encode(looks))
-    new.rename(folder / STAMP)
-
-
-def _versions_of(*packages: str) -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

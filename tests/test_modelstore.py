@@ -16,7 +16,8 @@ import pytest
 from edgevoice import modeldownload, modelstore
 from edgevoice.errors import ModelError, OutputError
 from edgevoice.modelcatalog import Catalog
-from edgevoice.modelstore import MANIFEST, ModelStore, default_root
+from edgevoice.modelfolder import MANIFEST
+from edgevoice.modelstore import ModelStore, default_root
 
 FILES = samples.FILES
 
