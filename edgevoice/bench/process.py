@@ -130,11 +130,12 @@ class Process:
             self._child.join()
 
     def _ask(self, what: int | str) -> None:
+        self._waiting += 1  # first: what is interrupted in between must not leave an answer unread
         try:
             self._pipe.send(what)
         except OSError:
+            self._waiting = 0
             raise self._killed() from None
-        self._waiting += 1
 
     def _answer(self) -> Any:
         try:
