@@ -1,6 +1,6 @@
 import pytest
 
-from tools.normalise import normalise
+from edgevoice.evaluate.normalise import normalise, plain
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,10 @@ from tools.normalise import normalise
 )
 def test_texts(text: str, same: str) -> None:
     assert normalise(text) == same
+
+
+@pytest.mark.parametrize(
+    ("text", "same"), [("Grüß Gott,  Frau Müller!", "grüß gott frau müller"), ("12:30 — »ja«_", "12 30 ja"), ("", "")]
+)
+def test_texts_of_any_language(text: str, same: str) -> None:
+    assert plain(text) == same

@@ -3,7 +3,7 @@
     python -m tools.eval_asr --manifest dev.jsonl [--engine whisper faster-whisper] [--texts] [--json FILE]
 
 The manifest has a JSON object per line: ``audio`` (path relative to the manifest, 16 kHz mono) and ``text``. Texts are
-compared after ``tools.normalise``. The processor time is this process's, from the audio to the text.
+compared after ``edgevoice.evaluate.normalise``. The processor time is this process's, from the audio to the text.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.asr_engines import ENGINES, Recording, recogniser, recordings
-from tools.normalise import normalise
+from edgevoice.evaluate.normalise import normalise
 
 
 def evaluate(engine: str, files: list[Recording], threads: int, model: str | None) -> dict[str, Any]:

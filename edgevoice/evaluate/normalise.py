@@ -7,6 +7,7 @@ spellings of a few endings become American; whole numbers become words.
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from edgevoice.words import cardinal
 
@@ -53,3 +54,13 @@ def normalise(text: str) -> str:
     for pattern, written in _SPELLINGS:
         text = re.sub(pattern, written, text)
     return text.strip()
+
+
+def plain(text: str) -> str:
+    """Of a text in any language: lower case, letters, marks of letters and digits only, one space between words."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    return " ".join(re.sub(r"[^\w\s]|_", " ", text).split())
+
+
+RULES: dict[str, Callable[[str], str]] = {"english": normalise, "plain": plain, "none": lambda text: text}
+"""What can be done to texts before they are compared, by name."""
