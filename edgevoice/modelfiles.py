@@ -12,6 +12,8 @@ from typing import BinaryIO, Protocol
 from edgevoice.errors import ModelError
 from edgevoice.modelcatalog import FileSpec
 
+NOTES = "edgevoice-"
+"""Files in a model's folder whose names begin with this are edgevoice's own notes, not the model's."""
 BLOCK = 1 << 20
 """Bytes read at a time: large enough that the loop costs nothing, small enough for a board with 512 MB."""
 
@@ -85,6 +87,24 @@ def copy_checked(source: BinaryIO, target: Path, spec: FileSpec, place: str) -> 
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def model_files(path: Path) -> dict[str, FileSpec]:
+    """What every file of a model looks like, edgevoice's own notes left out; of a single file that one.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    base = path.parent if path.is_file() else path
+    files = {
+        each.relative_to(base).as_posix(): FileSpec(size=each.stat().st_size, sha256=sha256_of(each))
+        for each in found
+        if not each.name.startswith(NOTES)
+    }
+    if not files:
+        raise ModelError("there is no file of a model in it", place=str(path))
+    return files
 
 
 def sync_tree(folder: Path) -> None:

@@ -10,10 +10,10 @@ import msgspec
 
 from edgevoice.errors import ModelError
 from edgevoice.modelcatalog import FileSpec, Task
-from edgevoice.modelfiles import Progress, difference
+from edgevoice.modelfiles import NOTES, Progress, difference
 
-MANIFEST = "edgevoice-manifest.json"
-STAMP = "edgevoice-stamp.json"
+MANIFEST = f"{NOTES}manifest.json"
+STAMP = f"{NOTES}stamp.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ from edgevoice.modelfiles import (
     sync_tree,
     versions_of,
 )
-from edgevoice.modelfolder import MANIFEST, Damage, Manifest, check_files, read_manifest, write_notes
+from edgevoice.modelfolder import MANIFEST, STAMP, Damage, Manifest, check_files, read_manifest, write_notes
 from edgevoice.modelversions import CATALOG, IDENTITY_DIGITS, Pointer, Version, split
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -281,7 +281,7 @@ class ModelStore:
         Args:
             model: of the catalog, or any other name, which makes it a model of the user's own. The first version of
                 such a one is in use at once.
-            folder: every file in it becomes part of the version.
+            folder: every file in it becomes part of the version, but the store's own notes.
             source: in words, where it comes from.
             use: let the model's name stand for it from now on.
 
@@ -301,7 +301,7 @@ class ModelStore:
                 files = {
                     path.relative_to(folder).as_posix(): FileSpec(size=path.stat().st_size, sha256=sha256_of(path))
                     for path in sorted(folder.rglob("*"))
-                    if path.is_file()
+                    if path.is_file() and path.name not in (MANIFEST, STAMP)
                 }
                 if not files:
                     raise ModelError("there is no file in it", place=str(folder))

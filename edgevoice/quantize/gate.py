@@ -20,6 +20,8 @@ MAX_DROP = 0.01
 """Allowed by default where a metric is a share: one recording (or word, or frame) in a hundred."""
 MAX_DISTANCE = 1.0
 """Allowed by default where a metric is a distance in dB."""
+MAX_ALARMS = 0.5
+"""Allowed by default where a metric is a rate: one more false alarm in two hours of talk."""
 _NAMED = 5
 """Layers that a report names: enough to see a pattern, few enough to read."""
 _TOLERANCE = 1e-9
@@ -163,7 +165,8 @@ def judge(
 
     Args:
         max_drop: how much worse a metric may get, in its unit. A number is for all metrics that are shares; by name
-            for single ones. What is not named: ``MAX_DROP`` for shares, ``MAX_DISTANCE`` for distances.
+            for single ones. What is not named: ``MAX_DROP`` for shares, ``MAX_DISTANCE`` for distances,
+            ``MAX_ALARMS`` for rates.
         sensitivity: noise by layer, for the report; of layers that stayed in float there is none.
 
     Raises:
@@ -227,5 +230,5 @@ def _limits(before: Measurement, max_drop: float | Mapping[str, float] | None) -
             )
         if not 0.0 <= limit < float("inf"):
             raise ConfigError(f"{limit} is no drop that could be allowed", place="option --max-drop")
-    default = {"share": share, "dB": MAX_DISTANCE}
+    default = {"share": share, "dB": MAX_DISTANCE, "per hour": MAX_ALARMS}
     return {metric.name: named.get(metric.name, default[metric.unit]) for metric in before.metrics}

@@ -11,7 +11,7 @@ from edgevoice.evaluate.score import interval as wilson
 from edgevoice.modelcatalog import Sha256
 
 Task = Literal["asr", "intents", "wake", "vad", "tts"]
-Unit = Literal["share", "dB"]
+Unit = Literal["share", "dB", "per hour"]
 
 DRAWS = 2_000
 """Bootstrap samples: the ends of a 95 % interval then rest on 50 samples each, and it takes milliseconds."""

@@ -15,14 +15,12 @@ import msgspec
 from edgevoice.errors import GateError, ModelError
 from edgevoice.evaluate.machine import Machine, machine
 from edgevoice.modelcatalog import FileSpec
-from edgevoice.modelfiles import sha256_of, versions_of
+from edgevoice.modelfiles import NOTES, model_files, versions_of
 from edgevoice.quantize.gate import Verdict
 from edgevoice.quantize.metric import Measurement, Metric, SampleSet, Task
 
-PROVENANCE = "edgevoice-provenance.json"
-MEASURED = "edgevoice-measured.json"
-_OWN = "edgevoice-"
-"""Files in a model's folder whose names begin with this are edgevoice's notes, not the model's."""
+PROVENANCE = f"{NOTES}provenance.json"
+MEASURED = f"{NOTES}measured.json"
 TOOLS = ("edgevoice", "numpy", "onnx", "onnxruntime", "ai-edge-quantizer", "ai-edge-litert")
 """Packages whose versions may change the bytes of a result."""
 
@@ -79,24 +77,6 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     after: Cost
 
 
-def files_of(folder: Path) -> dict[str, FileSpec]:
-    """Every file of a model, edgevoice's own notes left out; of a single file that one.
-
-    Raises:
-        ModelError: there is none.
-    """
-    found = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-    base = folder.parent if folder.is_file() else folder
-    files = {
-        path.relative_to(base).as_posix(): FileSpec(size=path.stat().st_size, sha256=sha256_of(path))
-        for path in found
-        if not path.name.startswith(_OWN)
-    }
-    if not files:
-        raise ModelError("there is no file of a model in it", place=str(folder))
-    return files
-
-
 def describe(
     folder: Path,
     source: SourceModel,
@@ -130,7 +110,7 @@ def describe(
         after=after.metrics,
         allowed={change.before.name: change.allowed for change in verdict.changes},
         tools=versions_of(*TOOLS),
-        files=files_of(folder),
+        files=model_files(folder),
     )
     return provenance, Measured(machine=machine(), before=_cost(before), after=_cost(after))
 
@@ -160,7 +140,7 @@ def faults(folder: Path) -> list[tuple[Path, str]]:
     path = folder / PROVENANCE
     try:
         found = read(folder)
-        files = files_of(folder)
+        files = model_files(folder)
     except ModelError as error:
         return [(path, error.cause)]
     wrong = [(folder / name, "its provenance does not know it") for name in files.keys() - found.files.keys()]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgevoice.modelfiles import Progress
+from edgevoice.modelfiles import Progress, model_files
 from edgevoice.modelstore import ModelStore
 from edgevoice.quantize import provenance
 from edgevoice.quantize.gate import Verdict
@@ -19,7 +19,7 @@ def source_model(store: ModelStore, name: str) -> tuple[Path, SourceModel]:
         ModelError: it is not installed or damaged, or there is no such model or path.
     """
     folder = store.path(name)
-    files = provenance.files_of(folder)
+    files = model_files(folder)
     if "/" in name:
         return folder, SourceModel(name=folder.name, version=None, licence="unknown", origin="unknown", files=files)
     version = store.version(name)

@@ -1,0 +1,106 @@
+"""What the probes have in common: loading the engine under the clock, and what they give back."""
+
+import contextlib
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgevoice.engines import registry
+from edgevoice.errors import ConfigError, ModelError
+from edgevoice.modelfiles import NOTES
+from edgevoice.modelstore import ModelStore
+from edgevoice.quantize.metric import Parts, SampleSet, Unit
+
+Tell = Callable[[int, int], None]
+"""Is told how many recordings are done, and how many there are."""
+
+_PACKAGES = {
+    "whisper": ("onnxruntime",),
+    "vosk": ("vosk",),
+    "silero": ("onnxruntime",),
+    "microwakeword": ("ai_edge_litert.interpreter", "pymicro_features"),
+    "hibari": ("onnxruntime", "hibari", "hibari.voices"),
+    "piper": ("onnxruntime", "piper"),
+}
+"""Imported before the clock of loading starts: they take as long for every model."""
+_SUFFIX = {"microwakeword": ".json", "hibari": ".onnx"}
+"""Engines that want a file of the folder, of which there is one that ends like this."""
+_OPTION = {"microwakeword": "models", "hibari": "voice"}
+"""How the model is called in an engine's options; ``model`` elsewhere."""
+_FIXED: dict[str, dict[str, Any]] = {
+    "whisper": {"partials": False},
+    "vosk": {"partials": False},
+    "piper": {"noise": 0.0, "rhythm_noise": 0.0},
+}
+"""Chance is left out, for it would be taken for a loss; and so is what is not in the final text."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    parts: Parts
+    unit: Unit = "share"
+    lower: bool = True
+    """Lower is better."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a probe found; see ``Measurement`` for the fields."""
+
+    figures: list[Figure]
+    samples: SampleSet
+    load_ms: float
+    rss_mb: float
+    latency_of: str
+    latencies_ms: list[float]
+
+
+def options(task: str, engine: str, model: str, given: Mapping[str, Any]) -> msgspec.Struct:
+    """The engine's options with the model that is measured.
+
+    Raises:
+        ModelError: the folder does not hold what the engine wants. ConfigError: an option is wrong.
+    """
+    kind = registry.options_type(task, engine)
+    path = _file(Path(model), engine)
+    name = _OPTION.get(engine, "model")
+    value: Any = [str(path)] if name == "models" else str(path)
+    try:
+        return msgspec.convert({**_FIXED.get(engine, {}), **given, name: value}, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), place=f"options of {engine}") from error
+
+
+def load(task: str, engine: str, chosen: msgspec.Struct) -> tuple[Any, float]:
+    """The engine, and the milliseconds that loading it took.
+
+    Raises:
+        EngineError, ModelError: as the engine says.
+    """
+    for package in _PACKAGES.get(engine, ()):
+        with contextlib.suppress(ImportError):  # The engine says it better.
+            importlib.import_module(package)
+    registry.module(task, engine)
+    begun = time.perf_counter()
+    loaded = registry.load(task, engine, chosen, ModelStore())
+    return loaded, 1000 * (time.perf_counter() - begun)
+
+
+def _file(path: Path, engine: str) -> Path:
+    suffix = _SUFFIX.get(engine)
+    if suffix is None or not path.is_dir():
+        return path
+    found = [each for each in sorted(path.glob(f"*{suffix}")) if not each.name.startswith(NOTES)]
+    if len(found) != 1:
+        raise ModelError(
+            f"here are {len(found)} files that end in {suffix}, not one",
+            place=str(path),
+            remedy="give the path of the file",
+        )
+    return found[0]

@@ -1,0 +1,111 @@
+"""Wake words: what is missed at a rate of false alarms, and both at the threshold of the model's author."""
+
+import time
+from pathlib import Path
+
+from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.engines.protocols import WakeEngine, WakeModel, WakeScore
+from edgevoice.errors import ConfigError
+from edgevoice.evaluate.machine import peak_memory
+from edgevoice.listen.wake import Options as WakeOptions
+from edgevoice.listen.wake import WakeDetector
+from edgevoice.quantize import findings, samples
+from edgevoice.quantize.findings import Figure, Findings, Tell
+from edgevoice.quantize.metric import Parts
+from edgevoice.quantize.probing import Job
+
+CHUNK = 1280
+"""Samples that are fed at a time: 80 ms, as the daemon's blocks are."""
+_STEPS = 12
+"""Halvings in the search for a threshold: finer than the 256 levels of an int8 score, averaged over a few."""
+
+
+def probe(job: Job, tell: Tell) -> Findings:
+    """
+    Raises:
+        EdgeVoiceError: see ``edgevoice.quantize.gate.measure``.
+    """
+    manifest = Path(job.manifest)
+    lines, known = samples.load(samples.Called, manifest, job.limit)
+    engine, load_ms = findings.load("wake", job.engine, findings.options("wake", job.engine, job.model, job.options))
+    (model,) = engine.models
+    with_word = [_same(line.wake, model) for line in lines]
+    if not any(with_word) or all(with_word):
+        kind = "without" if all(with_word) else "with"
+        raise ConfigError(
+            f"there is no recording {kind} '{model.phrase}' in it",
+            place=job.manifest,
+            remedy=f'a line with it says "wake": "{model.name}", a line without says nothing of the kind',
+        )
+    heard, hours, times = [], [], list[float]()
+    for number, line in enumerate(lines, 1):
+        audio = samples.audio(line, manifest)
+        heard.append(scores(engine, audio, times))
+        hours.append(audio.seconds / 3600)
+        tell(number, len(lines))
+    calls = [found for found, word in zip(heard, with_word, strict=True) if word]
+    talk = [found for found, word in zip(heard, with_word, strict=True) if not word]
+    talk_hours = [length for length, word in zip(hours, with_word, strict=True) if not word]
+    threshold = threshold_for(model, talk, int(job.alarms_per_hour * sum(talk_hours)))
+    return Findings(
+        figures=[
+            Figure("misses", _misses(model, calls, threshold)),
+            Figure("misses_at_threshold", _misses(model, calls, model.threshold)),
+            Figure(
+                "false_alarms",
+                Parts(
+                    counts=tuple(float(wakes(model, found, model.threshold)) for found in talk),
+                    weights=tuple(talk_hours),
+                ),
+                unit="per hour",
+            ),
+        ],
+        samples=known,
+        load_ms=load_ms,
+        rss_mb=peak_memory(),
+        latency_of=f"{1000 * CHUNK // RATE} ms of audio",
+        latencies_ms=times,
+    )
+
+
+def scores(engine: WakeEngine, audio: Audio, times: list[float]) -> list[WakeScore]:
+    """Of every step; the milliseconds of every chunk are appended to ``times``."""
+    session = engine.open()
+    found: list[WakeScore] = []
+    try:
+        for at in range(0, len(audio), CHUNK):
+            begun = time.perf_counter()
+            found += session.feed(Audio(audio.samples[at : at + CHUNK], audio.rate, at))
+            times.append(1000 * (time.perf_counter() - begun))
+    finally:
+        session.close()
+    return found
+
+
+def wakes(model: WakeModel, found: list[WakeScore], threshold: float) -> int:
+    """How often it would have woken."""
+    return len(WakeDetector([model], WakeOptions(thresholds={model.name: threshold})).push(found))
+
+
+def threshold_for(model: WakeModel, talk: list[list[WakeScore]], allowed: int) -> float:
+    """About the lowest threshold at which the talk wakes no more often than that."""
+    low, high = 0.0, 1.0
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        if sum(wakes(model, found, middle) for found in talk) > allowed:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _misses(model: WakeModel, calls: list[list[WakeScore]], threshold: float) -> Parts:
+    counts = tuple(float(wakes(model, found, threshold) == 0) for found in calls)
+    return Parts(counts=counts, weights=(1.0,) * len(counts))
+
+
+def _same(wake: str | None, model: WakeModel) -> bool:
+    def plain(text: str) -> str:
+        return text.casefold().replace("_", " ").strip()
+
+    return wake is not None and plain(wake) in (plain(model.name), plain(model.phrase))
