@@ -153,7 +153,7 @@ class Group:
             except Skipped as skipped:
                 self.skipped.append(skipped)
             except EdgeVoiceError as error:
-                self._failed.append(_series(spec, self._number, "failed", str(error)))
+                self._failed.append(series(spec, self._number, "failed", str(error)))
 
     def _loaded(self, spec: Spec) -> Member:
         load_s: list[float] = []
@@ -175,11 +175,13 @@ class Group:
             served.close()
 
     def _measure(self, tell: Tell) -> None:
-        began = self._clock()
-        allowed = self._limits.seconds * len(self._members)
         with self._conditions.reading_power():
-            self._round(None)  # warms up
-            own = time.process_time()
+            tell(f"{self._members[0].spec.task}: warming up", 0.0)
+            self._round(None)
+            if not self._alive:
+                return
+            began, own = self._clock(), time.process_time()
+            allowed = self._limits.seconds * len(self._alive)
             self._conditions.begin()
             spent = 0
             try:
@@ -236,7 +238,7 @@ class Group:
         return [*(self._series(member) for member in self._members), *self._failed]
 
     def _series(self, member: Member) -> Series:
-        metrics = _metrics(member)
+        found = metrics(member)
         state: State = "measured"
         if member.failure:
             state = "partial" if member.main else "failed"
@@ -245,13 +247,13 @@ class Group:
         usage = None
         with contextlib.suppress(EdgeVoiceError):  # it was killed; what it had measured is kept
             usage = msgspec.structs.replace(member.served.usage(), energy_j=member.joules)
-        made = _series(member.spec, self._number, state, member.failure or ("stopped" if self.stopped else ""))
+        made = series(member.spec, self._number, state, member.failure or ("stopped" if self.stopped else ""))
         runs = next((runs for runs in member.rounds if runs), [])
         return msgspec.structs.replace(
             made,
             inputs=member.loaded.inputs,
             audio_s=round(sum(ran.outcome.audio_s for ran in runs), 3),
-            metrics=metrics,
+            metrics=found,
             usage=usage,
             flags=(*self._flags, *self._doubts(member)),
         )
@@ -277,8 +279,8 @@ class Group:
             ratio, interval = stats.paired_ratio([one for one, _ in pairs], [other for _, other in pairs])
             found.append(
                 Ratio(
-                    series=_series(member.spec, 0, "measured").key,
-                    base=_series(base.spec, 0, "measured").key,
+                    series=series(member.spec, 0, "measured").key,
+                    base=series(base.spec, 0, "measured").key,
                     metric=member.spec.main,
                     ratio=ratio,
                     interval=interval,
@@ -295,7 +297,8 @@ class Group:
             member.served.close()
 
 
-def _series(spec: Spec, group: int, state: State, why: str = "") -> Series:
+def series(spec: Spec, group: int, state: State, why: str = "") -> Series:
+    """Without anything measured."""
     return Series(
         kind=spec.kind,
         task=spec.task,
@@ -319,9 +322,10 @@ def _round(main: str, runs: Sequence[Ran]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _metrics(member: Member) -> dict[str, Metric]:
+def metrics(member: Member) -> dict[str, Metric]:
     """Those of the rounds, of the inputs, and of loading."""
-    found = {"load_s": stats.metric("load_s", member.load_s), "cold_ms": stats.metric("cold_ms", member.cold_ms)}
+    loading = {"load_s": member.load_s, "cold_ms": member.cold_ms}
+    found = {name: stats.metric(name, samples) for name, samples in loading.items() if samples}
     whole = [runs for runs in member.rounds if len(runs) == len(member.loaded.inputs)]
     for name, seconds in (("rtf", "wall_s"), ("cpu_x", "cpu_s")):
         rounds = [

@@ -11,9 +11,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Protocol
 
+from edgevoice.bench.procfs import status, unshared
 from edgevoice.bench.schema import Usage
 from edgevoice.errors import EdgeVoiceError, EngineError
 
@@ -160,7 +160,7 @@ class Process:
 def serve(pipe: Connection, load: Load) -> None:
     """In the child: load, then run the inputs whose numbers come, until nothing more does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which asks for what was measured
-    bare = _status()["VmRSS"]
+    bare = status()["VmRSS"]
     began = time.perf_counter()
     try:
         subject = load()
@@ -168,7 +168,7 @@ def serve(pipe: Connection, load: Load) -> None:
         pipe.send(_told(error))
         return
     taken = time.perf_counter() - began
-    loaded, start = _status()["VmRSS"], _Counters()
+    loaded, start = status()["VmRSS"], _Counters()
     pipe.send(Loaded(multiprocessing.current_process().pid or 0, taken, tuple(subject.inputs)))
     with contextlib.suppress(EOFError, BrokenPipeError):
         while (request := pipe.recv()) is not None:
@@ -195,7 +195,7 @@ def _told(error: Exception) -> EdgeVoiceError:
 
 
 def _usage(start: _Counters, bare: float, loaded: float) -> Usage:
-    now, then, status = resource.getrusage(resource.RUSAGE_SELF), start.usage, _status()
+    now, then, sizes = resource.getrusage(resource.RUSAGE_SELF), start.usage, status()
     return Usage(
         wall_s=round(start.wall_s, 3),
         cpu_user_s=round(now.ru_utime - then.ru_utime, 3),
@@ -206,36 +206,8 @@ def _usage(start: _Counters, bare: float, loaded: float) -> Usage:
         involuntary_switches=now.ru_nivcsw - then.ru_nivcsw,
         bare_mb=bare,
         loaded_mb=loaded,
-        peak_mb=status["VmHWM"],
+        peak_mb=sizes["VmHWM"],
         unshared_mb=unshared(),
-        threads=int(status["Threads"]),
+        threads=int(sizes["Threads"]),
         energy_j=None,
     )
-
-
-def _status(pid: int | str = "self") -> dict[str, float]:
-    """The numbers in /proc/PID/status; sizes in MB."""
-    found = {}
-    for line in Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines():
-        name, _, value = line.partition(":")
-        words = value.split()
-        if words and words[0].isdigit():
-            found[name] = round(int(words[0]) / 1024, 1) if words[1:] == ["kB"] else float(words[0])
-    return found
-
-
-def resident(pid: int) -> float | None:
-    """Resident memory of a process in MB; None when it has ended."""
-    try:
-        return _status(pid).get("VmRSS")
-    except OSError:
-        return None
-
-
-def unshared(pid: int | str = "self") -> float | None:
-    """Memory in MB that would be free without this process; None where the kernel does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    return round(sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024, 1)

@@ -121,8 +121,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     voluntary_switches: int
     involuntary_switches: int
     """Context switches because others wanted the core."""
-    bare_mb: float
-    """Resident memory before loading: the interpreter and what every engine here imports."""
+    bare_mb: float | None
+    """Resident memory before loading: the interpreter and what every engine here imports; null of the daemon."""
     loaded_mb: float
     """Resident memory after loading."""
     peak_mb: float
@@ -193,7 +193,8 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """A name that is the same in other results."""
-        parts = [self.kind, self.task, self.engine, self.model, self.variant, f"t{self.threads}"]
+        kind = "peer" if self.peer else self.kind
+        parts = [kind, self.task, self.engine, self.model, self.variant, f"t{self.threads}"]
         return "/".join(part.rpartition("/")[2] for part in parts if part)
 
 

@@ -1,20 +1,19 @@
 """What is recognised and spoken while measuring: recordings of a manifest, or sentences that a voice speaks."""
 
-import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Audio, Int16
-from edgevoice.errors import ConfigError, EngineError
-from edgevoice.evaluate.manifest import unreadable
+from edgevoice.errors import EngineError
+from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
 
 SENTENCES = (
@@ -99,6 +98,11 @@ def _speak(texts: Sequence[str], name: str) -> list[Recording]:
     return found
 
 
+class _Line(msgspec.Struct, frozen=True):
+    audio: str
+    text: str = ""
+
+
 def recordings(manifest: Path, limit: int | None = None) -> list[Recording]:
     """Those of a manifest: a JSON object a line with ``audio`` (a path, relative to the manifest's folder) and maybe
     ``text``; other keys are let be.
@@ -106,38 +110,8 @@ def recordings(manifest: Path, limit: int | None = None) -> list[Recording]:
     Raises:
         ConfigError: with every mistake, each with its line.
     """
-    try:
-        lines = manifest.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"it cannot be read: {error}", place=str(manifest)) from error
-    rows: list[tuple[str, str]] = []
-    mistakes: list[str] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or (limit is not None and len(rows) >= limit):
-            continue
-        why = _mistake(line, manifest.parent)
-        if why is None:
-            row: dict[str, Any] = json.loads(line)
-            rows.append((row["audio"], row.get("text", "")))
-        else:
-            mistakes.append(f"{manifest}:{number}: {why}")
-    if mistakes:
-        raise ConfigError("\n".join([f"{len(mistakes)} mistakes", *mistakes]), place=str(manifest))
-    if not rows:
-        raise ConfigError("there is not a single line in it", place=str(manifest))
-    return [Recording(name, read(manifest.parent / name).samples, text) for name, text in rows]
-
-
-def _mistake(line: str, folder: Path) -> str | None:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        return f"no JSON: {error}"
-    if not isinstance(row, dict) or not isinstance(row.get("audio"), str):
-        return "there is no 'audio'"
-    if not isinstance(row.get("text", ""), str):
-        return "'text' is no text"
-    return unreadable(folder / row["audio"])
+    found = lines.read_audio(manifest, _Line, limit)
+    return [Recording(line.audio, read(path).samples, line.text) for _, path, line in found]
 
 
 def stream(parts: Sequence[Recording]) -> Recording:
