@@ -1,0 +1,1 @@
+"""Choosing engines, models and options by budget, on the board itself."""

@@ -1,0 +1,186 @@
+"""What was measured, in a file, so that nothing is measured twice: an interrupted run goes on where it was, and other
+budgets are answered from what is there.
+
+The file is written anew and then put in place, so there is always a whole one. It belongs to one machine, one set of
+versions, one configuration and one set of recordings; with another it is refused, never mixed.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edgevoice.errors import ConfigError, EdgeVoiceError, OutputError
+from edgevoice.tune.trial import Failed, Loaded, Measurer, Outcome, Trial
+
+FORMAT = 1
+
+
+class OutOfTimeError(EdgeVoiceError):
+    """The time limit came before the end."""
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """What is known of a trial."""
+
+    trial: Trial
+    loaded: Loaded | None = None
+    outcomes: dict[int, Outcome] = {}
+    """By input."""
+    failure: str = ""
+    """Why it does not work here; empty when it does."""
+
+    @property
+    def added_mb(self) -> float:
+        """Memory that the part adds to a bare process, at its peak so far."""
+        if self.loaded is None:
+            return 0.0
+        peak = max((outcome.peak_mb for outcome in self.outcomes.values()), default=0.0)
+        return max(peak, self.loaded.loaded_mb) - self.loaded.bare_mb
+
+    def first(self, count: int) -> "Record":
+        """What is known after so many inputs."""
+        known = {number: outcome for number, outcome in self.outcomes.items() if number < count}
+        return msgspec.structs.replace(self, outcomes=known)
+
+    def lacks(self, inputs: Sequence[int]) -> list[int]:
+        return [number for number in inputs if number not in self.outcomes]
+
+
+class _File(msgspec.Struct, kw_only=True):
+    format: int = FORMAT
+    key: dict[str, str]
+    records: list[Record]
+
+
+class Ledger:
+    """Measures what is not known yet.
+
+    Args:
+        path: the file; None keeps everything in memory.
+        key: what must be the same for figures to go together, by name: machine, versions, recordings ...
+        expired: whether the time is up.
+        on_outcome: called after every input that was measured, with the trial.
+    """
+
+    def __init__(
+        self,
+        measurer: Measurer,
+        *,
+        path: Path | None = None,
+        key: Mapping[str, str] | None = None,
+        expired: Callable[[], bool] = lambda: False,
+        on_outcome: Callable[[Trial], None] = lambda trial: None,
+    ) -> None:
+        self._measurer = measurer
+        self._path = path
+        self._key = dict(key or {})
+        self._expired = expired
+        self._on_outcome = on_outcome
+        self._records: dict[Trial, Record] = {}
+
+    def restore(self) -> int:
+        """Read what an earlier run left; how many outcomes those are, 0 without a file.
+
+        Raises:
+            ConfigError: it is no such file, or of another machine, other versions ...
+        """
+        if self._path is None or not self._path.exists():
+            return 0
+        again = "name another with --state, or begin anew with --fresh"
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except OSError as error:
+            raise ConfigError(f"it cannot be read: {error.strerror}", place=str(self._path)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"it is no state of a tuning: {error}", place=str(self._path), remedy=again) from error
+        if found.format != FORMAT:
+            raise ConfigError(
+                f"it has format {found.format}, this version reads {FORMAT}", place=str(self._path), remedy=again
+            )
+        other = [
+            f"{name} is '{self._key.get(name, 'nothing')}' and was '{found.key.get(name, 'nothing')}'"
+            for name in sorted({*found.key, *self._key})
+            if found.key.get(name) != self._key.get(name)
+        ]
+        if other:
+            cause = "it was measured under other conditions: " + "; ".join(other)
+            raise ConfigError(cause, place=str(self._path), remedy=again)
+        self._records = {record.trial: record for record in found.records}
+        return sum(len(record.outcomes) for record in found.records)
+
+    def record(self, trial: Trial) -> Record:
+        """What is known of a trial."""
+        return self._records.setdefault(trial, Record(trial=trial))
+
+    def records(self) -> list[Record]:
+        return list(self._records.values())
+
+    def measure(
+        self,
+        trial: Trial,
+        inputs: Sequence[int],
+        enough: Callable[[Record], bool] = lambda record: False,
+        *,
+        limited: bool = True,
+    ) -> Record:
+        """Know the outcomes of these inputs, or so many of them that it is enough, or why it does not work.
+
+        Args:
+            limited: whether the time limit counts.
+
+        Raises:
+            OutOfTimeError: the time is up. What was measured until then is kept, as with Ctrl-C.
+            OutputError: the file cannot be written.
+        """
+        record = self.record(trial)
+        missing = record.lacks(inputs)
+        if record.failure or not missing or (record.loaded is not None and enough(record)):
+            return record
+        if limited and self._expired():
+            raise OutOfTimeError("the time is up")
+        pieces = self._measurer.measure(trial, missing)
+        try:
+            with contextlib.closing(pieces):
+                for piece in pieces:
+                    match piece:
+                        case Loaded():
+                            record.loaded = record.loaded or piece
+                        case Outcome():
+                            record.outcomes[piece.input] = piece
+                            self._on_outcome(trial)
+                        case Failed():
+                            record.failure = piece.why
+                    if enough(record):
+                        break
+                    if limited and self._expired() and record.lacks(inputs):
+                        raise OutOfTimeError("the time is up")
+        finally:
+            self.save()
+        return record
+
+    def save(self) -> None:
+        """
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        if self._path is None:
+            return
+        content = msgspec.json.encode(_File(key=self._key, records=self.records()))
+        partial = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with partial.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())  # a board may lose its power at any time
+            partial.replace(self._path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise OutputError(
+                f"it cannot be written: {error.strerror or error}",
+                place=str(self._path),
+                remedy="make room, or name another file with --state",
+            ) from error
