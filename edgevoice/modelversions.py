@@ -7,6 +7,7 @@ whoever reads it sees the old or the new one, also after a power cut.
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import msgspec
 
 from edgevoice.errors import ModelError
 from edgevoice.modelcatalog import Task
+from edgevoice.modelfiles import sync_folder
 
 CATALOG = "catalog"
 """The version that the catalog describes."""
@@ -122,16 +124,28 @@ def write_pointer(root: Path, model: str, pointer: Pointer) -> None:
     Raises:
         OSError: it cannot be written; then the old one stays.
     """
-    new = root / ".staging" / uuid.uuid4().hex
-    new.parent.mkdir(exist_ok=True)
+    path, staging = pointer_path(root, model), root / ".staging" / uuid.uuid4().hex
+    new, old = staging / "new", staging / "old"
     try:
+        staging.mkdir(parents=True)
+        if path.exists():
+            shutil.copyfile(path, old)
         with new.open("wb") as out:
             out.write(msgspec.json.format(msgspec.json.encode(pointer)) + b"\n")
             out.flush()
             os.fsync(out.fileno())
-        new.rename(pointer_path(root, model))
+        new.rename(path)
+        try:
+            sync_folder(root)
+        except BaseException:
+            # Back by what needs no room: the disk may be full.
+            if old.exists():
+                old.rename(path)
+            else:
+                path.unlink()
+            raise
     finally:
-        new.unlink(missing_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def earlier(pointer: Pointer, installed: Sequence[str]) -> Pointer | None:

@@ -1,4 +1,4 @@
-"""``edgevoice models``: what models there are, and getting, checking and removing them."""
+"""``edgevoice models``: what models there are, and getting, checking, choosing and removing them."""
 
 import argparse
 import sys
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgevoice.modelcatalog import Model
+    from edgevoice.modelfolder import Damage
     from edgevoice.modelstore import ModelStore
+    from edgevoice.modelversions import Version
 
-HELP = "list, fetch, check and remove models"
+HELP = "list, fetch, check and remove models, and choose between versions of one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("--all-for", type=Path, metavar="CONFIG", help="the models that a configuration file names")
     pull.add_argument("--into", type=Path, metavar="DIR", help="make a bundle there, for a board without a network")
     pull.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
-    verify = actions.add_parser("verify", help="hash every file of installed models")
-    verify.add_argument("names", nargs="*", metavar="NAME", help="default: all that are installed")
+    verify = actions.add_parser("verify", help="hash every file of installed models, and check their provenance")
+    verify.add_argument(
+        "names", nargs="*", metavar="NAME[@VERSION]", help="default: all versions of all that are installed"
+    )
     verify.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
-    remove = actions.add_parser("remove", help="remove models")
-    remove.add_argument("names", nargs="+", metavar="NAME")
+    use = actions.add_parser("use", help="let a model's name stand for another version of it")
+    use.add_argument("name", metavar="NAME@VERSION", help="the catalog's own version is NAME@catalog")
+    use.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
+    rollback = actions.add_parser("rollback", help="go back to the version that was in use before")
+    rollback.add_argument("name", metavar="NAME")
+    rollback.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
+    remove = actions.add_parser("remove", help="remove models, or single versions of them")
+    remove.add_argument("names", nargs="+", metavar="NAME[@VERSION]")
     build = actions.add_parser("build", help="make a recognition model out of Whisper weights that you have")
     build.add_argument(
         "source",
@@ -37,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--tokenizer", type=Path, metavar="FILE", help="tokenizer.json, vocab.json or *.tiktoken")
     build.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
-    for action in (listing, pull, verify, remove):
+    for action in (listing, pull, verify, use, rollback, remove):
         action.add_argument("--json", action="store_true", help="the result as JSON")
 
 
@@ -54,34 +64,61 @@ def run(args: argparse.Namespace) -> int:
             return _pull(store, args)
         case "verify":
             return _verify(store, args)
+        case "use" | "rollback":
+            return _choose(store, args)
         case _:
             return _remove(store, args)
 
 
 def _list(store: "ModelStore", args: argparse.Namespace) -> int:
-    installed = {found.name: found for found in store.installed()}
+    own = store.own()
     outdated = store.outdated()
-    models = [store.catalog[name] for name in args.names] or list(store.catalog)
-    entries = []
-    for model in models:
-        there = installed.get(model.name)
-        entry = _entry(model)
-        entry["state"] = "installed" if there else "outdated" if model.name in outdated else "available"
-        if there:
-            entry |= {"path": str(there.path), "size": there.size, "source": there.source}
-        entries.append(entry)
+    known = [name for name in args.names if name not in own]
+    entries = [_entry(store.catalog[name]) for name in known] if args.names else [_entry(m) for m in store.catalog]
+    entries += [{"name": name} for name in own if not args.names or name in args.names]
+    for entry in entries:
+        versions = store.versions(entry["name"])
+        active = next((version for version in versions if version.active), None)
+        entry["state"] = "installed" if active else "outdated" if entry["name"] in outdated else "available"
+        if "task" not in entry and (any_version := active or next(iter(versions), None)):
+            entry |= {"task": any_version.task, "description": "A model of your own", "licence": any_version.licence}
+            entry |= {"author": "you", "origin": any_version.origin, "size": any_version.size}
+            entry["sources"] = ["no version of it is in use"]
+        if active:
+            entry |= {"path": str(active.path), "size": active.size, "source": active.source}
+        entry["versions"] = [_version(version) for version in versions]
     if args.json:
         return _print_json({"root": str(store.root), "models": entries})
-    print(f"{len(installed)} of {len(list(store.catalog))} models are installed in {store.root}\n")
-    width = max(len(model.name) for model in models)
-    for entry in entries:
+    shown = [entry for entry in entries if "task" in entry]  # A damaged one is named by "verify".
+    there = sum(len(store.versions(model.name)) > 0 for model in store.catalog)
+    print(f"{there} of {len(list(store.catalog))} models are installed in {store.root}\n")
+    width = max(len(entry["name"]) for entry in shown)
+    for entry in shown:
         size = f"{entry['size'] / 1e6:.1f} MB"
         print(f"{entry['name']:<{width}}  {entry['task']:<4}  {entry['state']:<9}  {size:>9}  {entry['licence']}")
         print(f"    {entry['description']}")
         print(f"    by {entry['author']}; {entry['origin']}")
         came = [f"installed from {entry['source']}"] if "source" in entry else entry["sources"]
-        print(f"    {', or '.join(came)}\n")
+        print(f"    {', or '.join(came)}")
+        if any(version["name"] != "catalog" for version in entry["versions"]):
+            told = (_told(version) for version in entry["versions"])
+            print(f"    versions: {', '.join(told)}")
+        print()
     return 0
+
+
+def _version(version: "Version") -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "in_use": version.active,
+        "size": version.size,
+        "path": str(version.path),
+        "source": version.source,
+    }
+
+
+def _told(version: dict[str, Any]) -> str:
+    return f"{version['name']} ({version['size'] / 1e6:.1f} MB{', in use' if version['in_use'] else ''})"
 
 
 def _entry(model: "Model") -> dict[str, Any]:
@@ -128,22 +165,59 @@ def _verify(store: "ModelStore", args: argparse.Namespace) -> int:
     from edgevoice.cli.progress import ProgressLine
     from edgevoice.errors import ModelError
 
-    names = list(dict.fromkeys(args.names)) or [*(found.name for found in store.installed()), *store.broken()]
+    names = list(dict.fromkeys(args.names)) or _everything(store)
+    good: list[str] = []
+    damage: list[Damage] = []
     with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
-        damage = store.verify(names, progress)
-    damaged = {found.model for found in damage}
+        for name in names:
+            found = store.verify([name], progress) or _provenance(store, name)
+            damage += found
+            if not found:
+                good.append(name)
     if args.json:
         faults = [{"model": found.model, "path": str(found.path), "cause": found.cause} for found in damage]
-        _print_json({"root": str(store.root), "good": [n for n in names if n not in damaged], "damage": faults})
+        _print_json({"root": str(store.root), "good": good, "damage": faults})
     else:
-        for name in names:
-            if name not in damaged:
-                print(f"{name}: good")
-        for found in damage:
-            print(f"edgevoice: error: {found.error()}", file=sys.stderr)
+        for name in good:
+            print(f"{name}: good")
+        for each in damage:
+            print(f"edgevoice: error: {each.error()}", file=sys.stderr)
         if not names:
             print(f"no models are installed in {store.root}")
     return ModelError.exit_code if damage else 0
+
+
+def _everything(store: "ModelStore") -> list[str]:
+    """What is installed, every version: by the model's name alone where that stands for the catalog's version."""
+    found = [version for model in store.catalog for version in store.versions(model.name)]
+    found += [version for name in store.own() for version in store.versions(name)]
+    names = [version.model if version.active and version.name == "catalog" else str(version) for version in found]
+    return [*names, *(name for name in store.broken() if name not in names)]
+
+
+def _provenance(store: "ModelStore", name: str) -> "list[Damage]":
+    """What is wrong with where a version says it comes from. That of the catalog is known by its hashes."""
+    from edgevoice.modelfolder import Damage, read_manifest
+    from edgevoice.quantize import provenance
+
+    version = store.version(name)
+    if version.name == "catalog":
+        return []
+    remedy = f"make it again, or remove it with: edgevoice models remove {version}"
+    faults = provenance.faults(version.path, read_manifest(version.path))
+    return [Damage(str(version), path, cause, remedy) for path, cause in faults]
+
+
+def _choose(store: "ModelStore", args: argparse.Namespace) -> int:
+    from edgevoice.cli.progress import ProgressLine
+
+    with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
+        choose = store.use if args.action == "use" else store.rollback
+        version = choose(args.name, progress)
+    if args.json:
+        return _print_json({"root": str(store.root), "model": version.model, "in_use": version.name})
+    print(f"{version.model} is now {version} ({version.size / 1e6:.1f} MB); what runs already keeps what it has loaded")
+    return 0
 
 
 def _remove(store: "ModelStore", args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from edgevoice.errors import GateError, ModelError
 from edgevoice.evaluate.machine import Machine, machine
 from edgevoice.modelcatalog import FileSpec
 from edgevoice.modelfiles import NOTES, model_files, versions_of
+from edgevoice.modelfolder import MANIFEST, Manifest
 from edgevoice.quantize.gate import Verdict
 from edgevoice.quantize.metric import Measurement, Metric, SampleSet, Task
 
@@ -135,12 +136,16 @@ def read(folder: Path) -> Provenance:
         raise ModelError(f"it cannot be read: {error}", place=str(path)) from error
 
 
-def faults(folder: Path) -> list[tuple[Path, str]]:
-    """What is wrong with a model's provenance: file and cause. The files themselves are hashed too."""
+def faults(folder: Path, manifest: Manifest | None = None) -> list[tuple[Path, str]]:
+    """What is wrong with a model's provenance: file and cause.
+
+    Args:
+        manifest: of an installed version, whose files were just compared with it; without it they are hashed here.
+    """
     path = folder / PROVENANCE
     try:
         found = read(folder)
-        files = model_files(folder)
+        files = _listed(manifest) if manifest else model_files(folder)
     except ModelError as error:
         return [(path, error.cause)]
     wrong = [(folder / name, "its provenance does not know it") for name in files.keys() - found.files.keys()]
@@ -149,6 +154,8 @@ def faults(folder: Path) -> list[tuple[Path, str]]:
             wrong.append((folder / name, "the file is missing, and the provenance names it"))
         elif files[name] != spec:
             wrong.append((folder / name, f"its SHA-256 is {files[name].sha256}, in the provenance {spec.sha256}"))
+    if manifest and manifest.built_from != {name: spec.sha256 for name, spec in found.source.files.items()}:
+        wrong.append((path, f"it names another source than {MANIFEST}"))
     after = {metric.name: metric for metric in found.after}
     if not found.before:
         wrong.append((path, "it names no metric"))
@@ -169,6 +176,10 @@ def identity(provenance: Provenance) -> str:
 def encode(value: Provenance | Measured) -> bytes:
     """Bytes that depend on nothing but the value: keys in order, figures as they are."""
     return msgspec.json.format(msgspec.json.encode(value, order="deterministic")) + b"\n"
+
+
+def _listed(manifest: Manifest) -> dict[str, FileSpec]:
+    return {name: spec for name, spec in manifest.files.items() if not Path(name).name.startswith(NOTES)}
 
 
 def _cost(measurement: Measurement) -> Cost:

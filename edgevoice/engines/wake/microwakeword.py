@@ -73,7 +73,7 @@ def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
 
 def _read(name: str, path: Path) -> _Word:
     if path.is_dir():
-        path = path / f"{name.rstrip('/').rpartition('/')[2]}.json"
+        path = path / f"{name.rstrip('/').rpartition('/')[2].partition('@')[0]}.json"  # NAME@VERSION
     remedy = "see https://esphome.io/components/micro_wake_word for the format (version 2)"
     try:
         manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
@@ -96,7 +96,7 @@ def _read(name: str, path: Path) -> _Word:
             remedy="copy it there, or correct the field 'model'",
         )
     info = WakeModel(
-        name=path.stem if "/" in name else name,
+        name=path.stem,
         phrase=manifest.wake_word,
         threshold=manifest.micro.probability_cutoff,
         patience=manifest.micro.sliding_window_size,
