@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgevoice.audio.pcm import RATE
+from edgevoice.audio.source import BATCH
 from edgevoice.bench import stats
 from edgevoice.bench.conditions import Conditions
 from edgevoice.bench.measure import Tell
@@ -113,12 +114,12 @@ class RealDaemon:
             self._complaints += line
 
     def _feed(self) -> None:
-        """Blocks of 32 ms, each when it is due."""
+        """As much at a time as a microphone gathers while only a wake word is waited for, each when it is due."""
         assert self._process.stdin is not None
-        block = noise(512 / RATE).tobytes()
+        block = noise(BATCH / RATE).tobytes()
         began, sent = time.monotonic(), 0
         with contextlib.suppress(OSError):
-            while not self._ending.wait(max(began + sent * 512 / RATE - time.monotonic(), 0.0)):
+            while not self._ending.wait(max(began + sent * BATCH / RATE - time.monotonic(), 0.0)):
                 self._process.stdin.write(block)
                 self._process.stdin.flush()
                 sent += 1

@@ -217,6 +217,7 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task
     engine: str
+    peer: bool = False
     model: str
     variant: str = ""
     metric: str
@@ -236,8 +237,9 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
     task: Task
     engine: str
+    peer: bool = False
     why: str
-    """``not installed``, or which model is missing."""
+    """Which package is not installed, or which model."""
     remedy: str
 
 

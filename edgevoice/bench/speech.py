@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from edgevoice.audio.convert import resample
-from edgevoice.audio.pcm import RATE, Audio, Int16
+from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.errors import EngineError
 from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
@@ -31,7 +31,7 @@ COMMANDS = (
     "What time is it?",
     "Set the bedroom light to forty percent.",
     "Is the kitchen light on?",
-    "Turn off the living room lights, please.",
+    "Please turn off the living room lights.",
 )
 """For whole turns; the default pack understands them."""
 
@@ -120,5 +120,6 @@ def stream(parts: Sequence[Recording]) -> Recording:
     return Recording("speech", samples, "")
 
 
-def seconds(part: Recording) -> float:
-    return Audio(part.samples).seconds
+def lasting(parts: Sequence[Recording], seconds: float) -> Recording:
+    """The same again and again, for so long."""
+    return Recording("speech", np.resize(stream(parts).samples, round(seconds * RATE)), "")
