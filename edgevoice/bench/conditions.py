@@ -76,7 +76,7 @@ class Conditions:
         yield from self._throttling(board.throttling(self._root, command=self._command))
         if self._frequencies and min(self._frequencies) < SLOWER * max(self._frequencies):
             low, high = min(self._frequencies), max(self._frequencies)
-            yield Flag(kind="unsteady", text=f"the frequency went from {low:.0f} to {high:.0f} MHz and back")
+            yield Flag(kind="unsteady", text=f"the frequency lay between {low:.0f} and {high:.0f} MHz")
 
     def _throttling(self, now: Throttling | None) -> Iterator[Flag]:
         before = self._throttled
