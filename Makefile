@@ -46,7 +46,7 @@ bench: $(VENV)/.bench models
 	$(VENV)/bin/python -m tools.bench_tts --threads 1 2
 	$(if $(filter build/%,$(MANIFEST)),$(VENV)/bin/python -m tools.make_speech $(dir $(MANIFEST)))
 	$(VENV)/bin/python -m tools.bench_asr --manifest "$(MANIFEST)" --engine whisper faster-whisper --threads 1 2
-	$(VENV)/bin/python -m tools.eval_asr --manifest "$(MANIFEST)" --engine whisper whisper-stream faster-whisper
+	$(VENV)/bin/edgevoice eval asr --manifest "$(MANIFEST)"
 	$(VENV)/bin/python -m tools.soundcard $(VENV)/bin/python -m tools.bench_microphone
 
 # A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.

@@ -13,6 +13,7 @@ from edgevoice.evaluate import intents
 from edgevoice.evaluate.intents import Done, Settings, Talk
 from edgevoice.evaluate.listening import Ears
 from edgevoice.evaluate.manifest import Item
+from edgevoice.evaluate.work import Local
 from edgevoice.flow.worker import Worker
 
 
@@ -43,7 +44,7 @@ def settings() -> Settings:
 
 
 def results(jobs: list[intents.Job], workers: int) -> list[Done]:
-    return [done for _, done in sorted(intents.run(settings(), jobs, workers), key=lambda pair: pair[0])]
+    return [done for _, done in sorted(intents.run(settings(), jobs, Local(workers)), key=lambda pair: pair[0])]
 
 
 def test_commands_and_talk(jobs: list[intents.Job]) -> None:

@@ -13,6 +13,7 @@ from edgevoice.evaluate.normalise import normalise, plain
         ("Mr. Smith\u2019s dog (barks) [noise]", "mister smiths dog"),
         ("A café - flour-fattened", "a cafe flour fattened"),
         ("organised colours", "organized colors"),
+        ("OK, on the 22nd it's 21.5", "okay on the twenty second it is twenty one point five"),
         ("", ""),
     ],
 )
@@ -21,7 +22,8 @@ def test_texts(text: str, same: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "same"), [("Grüß Gott,  Frau Müller!", "grüß gott frau müller"), ("12:30 — »ja«_", "12 30 ja"), ("", "")]
+    ("text", "same"),
+    [("Grüß Gott,  Frau Müller!", "grüß gott frau müller"), ("12:30 — »ja«_", "12 30 ja"), ("हिंदी", "हिंदी"), ("", "")],
 )
 def test_texts_of_any_language(text: str, same: str) -> None:
     assert plain(text) == same

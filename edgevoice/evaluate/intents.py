@@ -1,30 +1,23 @@
 """The runs of ``edgevoice eval intents``: recorded commands under several conditions, and talk that is no command."""
 
-import logging
-import multiprocessing
-import signal
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from edgevoice.audio.convert import to_int16
-from edgevoice.audio.pcm import RATE, Float32, Int16
+from edgevoice.audio.pcm import RATE
 from edgevoice.config import Config
-from edgevoice.errors import AudioError, EngineError
 from edgevoice.evaluate import listening, machine
 from edgevoice.evaluate.clock import Stopwatch
 from edgevoice.evaluate.listening import WARM_UP, Ears, Load
 from edgevoice.evaluate.manifest import Item
-from edgevoice.evaluate.mix import mix, piece
-from edgevoice.evaluate.recording import read, speech_end
+from edgevoice.evaluate.recording import speech_end
+from edgevoice.evaluate.scene import Scene, Under
 from edgevoice.evaluate.score import Prediction, is_correct
+from edgevoice.evaluate.work import Crew
 from edgevoice.events import SlotValue
 from edgevoice.flow.hub import samples
 from edgevoice.think.grammar import Match
@@ -102,16 +95,12 @@ class Bench:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._scene = Scene(settings.config.input.channel, settings.noise)
 
     @cached_property
     def ears(self) -> Ears:
         """Loaded for the first job, so that what goes wrong is raised there."""
         return self._settings.load(self._settings.config)
-
-    @cached_property
-    def _noise(self) -> Float32:
-        assert self._settings.noise is not None
-        return read(self._settings.noise, self._settings.config.input.channel).float32()
 
     def do(self, job: Job) -> Done:
         """
@@ -126,9 +115,11 @@ class Bench:
 
     def _command(self, job: Command) -> Prediction:
         item, ears = job.item, self.ears
-        speech = read(item.path, ears.config.input.channel).float32()
+        speech = self._scene.clean(item)
+        tail = samples(ears.config.endpoint.maximum)
+        audio = self._scene.heard(item, speech, Under(job.condition, job.snr, job.seed), lead=WARM_UP, tail=tail)
         watch, processor = Stopwatch(), time.process_time()
-        heard = listening.command(ears, self._audio(job, speech), watch, realtime=self._settings.realtime)
+        heard = listening.command(ears, audio, watch, realtime=self._settings.realtime)
         processor = time.process_time() - processor
         end = WARM_UP + speech_end(speech)
         cut_off = heard.started is not None and heard.ended.at < end
@@ -165,17 +156,6 @@ class Bench:
             seconds=len(speech) / RATE,
         )
 
-    def _audio(self, job: Command, speech: Float32) -> Int16:
-        """The recording with what a microphone would have heard before and after it: silence, or the noise."""
-        tail = samples(self._settings.config.endpoint.maximum)
-        if job.snr is None or job.seed is None:
-            return to_int16(np.pad(speech, (WARM_UP, tail)))
-        noise = piece(self._noise, len(speech), lead=WARM_UP, tail=tail, seed=job.seed, name=job.item.audio)
-        try:
-            return to_int16(mix(speech, noise, WARM_UP, job.snr))
-        except AudioError as error:
-            raise AudioError(error.cause, place=str(job.item.path), remedy=error.remedy) from error
-
     def _talk(self, job: Talk) -> Iterator[Utterance]:
         for heard in listening.talk(self.ears, job.path):
             understood = heard.understood
@@ -195,47 +175,6 @@ class Bench:
             )
 
 
-def run(settings: Settings, jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Done]]:
-    """Do the jobs: give the number of each, and what came of it, as they are finished.
-
-    Args:
-        workers: processes. With 1 everything happens in this one.
-
-    Raises:
-        EdgeVoiceError: a job failed, or a process was killed.
-    """
-    if workers == 1:
-        bench = Bench(settings)
-        for number, job in enumerate(jobs):
-            yield number, bench.do(job)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, max(len(jobs), 1)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(settings,),
-    )
-    try:
-        numbers = {pool.submit(_do, job): number for number, job in enumerate(jobs)}
-        for future in as_completed(numbers):
-            yield numbers[future], future.result()
-    except BrokenProcessPool as error:
-        raise EngineError(
-            "a worker process was killed", remedy="it may have been too much memory: try fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_bench: list[Bench] = []
-"""Of a worker process: exactly one."""
-
-
-def _start(settings: Settings) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish the job at hand
-    logging.basicConfig(level=logging.ERROR)  # the parent has shown the warnings about the grammar
-    _bench.append(Bench(settings))
-
-
-def _do(job: Job) -> Done:
-    return _bench[0].do(job)
+def run(settings: Settings, jobs: Sequence[Job], crew: Crew) -> Iterator[tuple[int, Done]]:
+    """Do the jobs: see ``Crew.run``."""
+    yield from crew.run(partial(Bench, settings), jobs)

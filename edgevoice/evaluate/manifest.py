@@ -1,20 +1,19 @@
-"""Manifests: JSON lines that say what is spoken in recordings, checked before anything runs."""
+"""Manifests of spoken commands, checked before anything runs, also against the grammar."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from edgevoice.audio.wavefile import open_file
 from edgevoice.automaton import Begin, Call, End, Jump, Kind, Meaning, Net, Typed
-from edgevoice.errors import AudioFormatError, ConfigError
+from edgevoice.evaluate import lines
+from edgevoice.evaluate.lines import unreadable
 from edgevoice.events import SlotValue
 from edgevoice.suggest import did_you_mean
 from edgevoice.think.grammar import Grammar
 
-_SHOWN = 20
+__all__ = ["Item", "check", "load", "unreadable"]
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -45,49 +44,8 @@ def load(manifest: Path, limit: int | None = None) -> list[Item]:
     Raises:
         ConfigError: with every mistake, each with file and line.
     """
-    try:
-        lines = manifest.read_bytes().split(b"\n")
-    except OSError as error:
-        raise ConfigError(f"it cannot be read: {error.strerror}", place=str(manifest)) from error
-    items: list[Item] = []
-    mistakes: list[str] = []
-    seen: dict[str, int] = {}
-    for number, text in enumerate(lines, 1):
-        if not text.strip() or (limit is not None and len(items) + len(mistakes) >= limit):
-            continue
-        try:
-            line = msgspec.json.decode(text, type=_Line)
-        except msgspec.ValidationError as error:
-            mistakes.append(f"{manifest}:{number}: {error}".replace("Object", "the object"))
-            continue
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            mistakes.append(f"{manifest}:{number}: no JSON: {error}")
-            continue
-        path = manifest.parent / line.audio
-        if line.audio in seen:
-            mistakes.append(f"{manifest}:{number}: '{line.audio}' stands in line {seen[line.audio]} already")
-        elif (why := unreadable(path)) is not None:
-            mistakes.append(f"{manifest}:{number}: {why}")
-        seen.setdefault(line.audio, number)
-        items.append(Item(line.audio, path, line.intent, line.slots, number))
-    if mistakes:
-        _complain(mistakes, "mistakes in the manifest")
-    if not items:
-        raise ConfigError("there is not a single line in it", place=str(manifest))
-    return items
-
-
-def unreadable(path: Path) -> str | None:
-    """Why a file is no audio."""
-
-    async def opened() -> None:
-        await open_file(path).close()
-
-    try:
-        asyncio.run(opened())
-    except AudioFormatError as error:
-        return str(error)
-    return None
+    found = lines.read_audio(manifest, _Line, limit)
+    return [Item(line.audio, path, line.intent, line.slots, number) for number, path, line in found]
 
 
 def check(items: Sequence[Item], grammar: Grammar, manifest: Path) -> list[str]:
@@ -113,7 +71,7 @@ def check(items: Sequence[Item], grammar: Grammar, manifest: Path) -> list[str]:
                 hint = did_you_mean(str(value), map(str, values))
                 found.append(f"{place}: {name} is never {value!r}" + (f"; {hint}" if hint else ""))
     if len({line.split(": ", 1)[0] for line in found}) == len(items):
-        _complain(found, "labels that the grammar cannot give: is it the right grammar?")
+        lines.complain(found, "labels that the grammar cannot give: is it the right grammar?")
     return found
 
 
@@ -147,12 +105,3 @@ def _values(net: Net) -> set[SlotValue] | None:
             return None
     meanings = (arc.value for arcs in net.arcs for arc in arcs if isinstance(arc, Meaning))
     return {value for value in meanings if not isinstance(value, Typed)}
-
-
-def _complain(mistakes: Sequence[str], what: str) -> None:
-    if len(mistakes) == 1:
-        place, _, cause = mistakes[0].partition(": ")
-        raise ConfigError(cause, place=place)
-    more = len(mistakes) - _SHOWN
-    rest = f"\nand {more} more" if more > 0 else ""
-    raise ConfigError(f"{len(mistakes)} {what}\n" + "\n".join(mistakes[:_SHOWN]) + rest)

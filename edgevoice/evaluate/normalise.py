@@ -2,14 +2,14 @@
 
 Own rules, in the spirit of those that Whisper's authors describe (Radford et al., 2022, appendix C): lower case; what
 stands in brackets goes; hyphens and dashes part words; marks go; contractions and titles are written out; British
-spellings of a few endings become American; whole numbers become words.
+spellings of a few endings become American; numbers become words.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable
 
-from edgevoice.words import cardinal
+from edgevoice.words import cardinal, ordinal
 
 _CONTRACTIONS = (
     (r"\bwon't\b", "will not"),
@@ -27,6 +27,7 @@ _CONTRACTIONS = (
     (r"\bmrs\b\.?", "missus"),
     (r"\bdr\b\.?", "doctor"),
     (r"\boz\b\.?", "ounce"),
+    (r"\bok\b", "okay"),
 )
 _SPELLINGS = (
     (r"isation\b", "ization"),
@@ -48,6 +49,8 @@ def normalise(text: str) -> str:
         text = re.sub(pattern, written, text)
     text = re.sub(r"(?<=\d),(?=\d{3})", "", text)
     text = text.replace("%", " percent ").replace("&", " and ")
+    text = re.sub(r"(\d+)(st|nd|rd|th)\b", lambda number: f" {ordinal(int(number[1]))} ", text)
+    text = re.sub(r"(?<=\d)\.(?=\d)", " point ", text)
     text = re.sub(r"\d+", lambda number: f" {cardinal(int(number[0]))} ", text)
     text = text.replace("'", "")
     text = re.sub(r"[^a-z]+", " ", text)
@@ -59,7 +62,8 @@ def normalise(text: str) -> str:
 def plain(text: str) -> str:
     """Of a text in any language: lower case, letters, marks of letters and digits only, one space between words."""
     text = unicodedata.normalize("NFKC", text).lower()
-    return " ".join(re.sub(r"[^\w\s]|_", " ", text).split())
+    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in text)
+    return " ".join("".join(kept).split())
 
 
 RULES: dict[str, Callable[[str], str]] = {"english": normalise, "plain": plain, "none": lambda text: text}

@@ -1,5 +1,7 @@
 """A picture of accuracy against SNR, with the published curves of others."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ from edgevoice.engines.registry import require
 from edgevoice.errors import ConfigError, OutputError
 from edgevoice.evaluate import published
 from edgevoice.evaluate.report import Report
+from edgevoice.evaluate.score import Interval
 
 SUFFIXES = (".svg", ".png", ".pdf")
 SIZE = (8.0, 5.5)
@@ -26,19 +29,31 @@ def check(path: Path) -> None:
     require("matplotlib", extra="bench")
 
 
-def draw(report: Report, path: Path) -> None:
-    """
+def save(path: Path, draw: Callable[[Any], None]) -> None:
+    """Write a picture.
+
+    Args:
+        draw: draws into matplotlib's axes.
+
     Raises:
         OutputError: it cannot be written. EngineMissingError, EngineBrokenError: matplotlib.
     """
     matplotlib = require("matplotlib", extra="bench")
     with matplotlib.rc_context({"svg.hashsalt": "edgevoice", "font.size": 10}):
         figure = require("matplotlib.figure", extra="bench").Figure(figsize=SIZE, layout="constrained")
-        _draw(report, figure.add_subplot())
+        draw(figure.add_subplot())
         try:
             figure.savefig(path, dpi=150)
         except OSError as error:
             raise OutputError(f"it cannot be written: {error.strerror}", place=str(path)) from error
+
+
+def draw(report: Report, path: Path) -> None:
+    """
+    Raises:
+        OutputError: it cannot be written. EngineMissingError, EngineBrokenError: matplotlib.
+    """
+    save(path, partial(_draw, report))
 
 
 def _draw(report: Report, axes: Any) -> None:
@@ -80,3 +95,28 @@ def _draw(report: Report, axes: Any) -> None:
 
 def _percent(shares: Any) -> list[float]:
     return [100 * share for share in shares]
+
+
+def against_snr(
+    axes: Any, name: str, points: Sequence[tuple[float | None, float, Interval | None]], colour: str
+) -> None:
+    """A curve with its intervals, and a line for what was measured without noise.
+
+    Args:
+        points: SNR (None: clean), share, its interval.
+    """
+    noisy = sorted((snr, value, span) for snr, value, span in points if snr is not None)
+    if noisy:
+        values = [100 * value for _, value, _ in noisy]
+        below = [100 * (value - span.low) if span else 0.0 for _, value, span in noisy]
+        above = [100 * (span.high - value) if span else 0.0 for _, value, span in noisy]
+        snrs = [snr for snr, _, _ in noisy]
+        axes.errorbar(snrs, values, [below, above], fmt="o-", color=colour, capsize=3, label=f"{name} (95 %)")
+        axes.set_xticks(snrs)
+    for snr, value, _ in points:
+        if snr is None:
+            text = f"{name}, clean: {100 * value:.1f} %"
+            axes.axhline(100 * value, color=colour, linewidth=0.8, alpha=0.6, linestyle="dashed", label=text)
+    axes.set_xlabel("SNR in dB")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, frameon=False)

@@ -1,27 +1,17 @@
 """What ``edgevoice eval intents`` reports: figures by condition and of refusal, as JSON and as tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edgevoice.errors import OutputError
-from edgevoice.evaluate import machine, score
+from edgevoice.evaluate import score
 from edgevoice.evaluate.intents import Utterance
-from edgevoice.evaluate.machine import Machine
+from edgevoice.evaluate.record import SHOWN, Percentiles, Record, head, label, ms, percentiles, share, span
 from edgevoice.evaluate.score import Bin, Confusion, Interval, Point, Prediction, SlotErrors
 
 FORMAT = 1
 """Of the JSON; see docs/evaluation.md."""
-_SHOWN = 15
-"""Lines of a list on the terminal; all are in the JSON."""
-
-
-class Percentiles(msgspec.Struct, frozen=True):
-    p50: float | None
-    p95: float | None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,18 +59,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     utterances: list[Utterance]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    format: int
-    created: str
-    """ISO 8601, UTC."""
-    partial: bool
-    """It was stopped before the end."""
-    commit: str | None
-    versions: dict[str, str]
-    machine: Machine
-    options: dict[str, Any]
-    peak_rss_mb: float
-    """Of the largest process that did the work."""
+class Report(Record, frozen=True, kw_only=True):
     conditions: list[Condition]
     rejection: Rejection | None
 
@@ -102,7 +81,7 @@ def condition(predictions: Sequence[Prediction], planned: int, noise: str | None
         strict_interval=score.interval(strict, n),
         refused=sum(each.intent is None for each in predictions) / n,
         cut_off=sum(each.cut_off for each in predictions) / n,
-        latency_ms=Percentiles(score.percentile(latencies, 50), score.percentile(latencies, 95)),
+        latency_ms=percentiles(latencies),
         rtf=sum(each.compute_ms for each in predictions) / 1000 / sum(each.seconds for each in predictions),
         compute_ms=sum(each.compute_ms for each in predictions) / n,
         engine_ms={name: sum(each.engine_ms.get(name, 0.0) for each in predictions) / n for name in engines},
@@ -144,32 +123,10 @@ def report(
     partial: bool,
 ) -> Report:
     return Report(
-        format=FORMAT,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        partial=partial,
-        commit=machine.commit(),
-        versions=machine.versions(),
-        machine=machine.machine(),
-        options=options,
-        peak_rss_mb=round(peak_mb, 1),
+        **head(FORMAT, options=options, peak_mb=peak_mb, partial=partial),
         conditions=list(conditions),
         rejection=rejection(utterances, conditions),
     )
-
-
-def write(report: Report, path: Path) -> None:
-    """Write it as JSON: whole, or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"it cannot be written: {error.strerror}", place=str(path)) from error
 
 
 # Tables --------------------------------------------------------------------------------------------------------
@@ -187,10 +144,6 @@ def tables(report: Report) -> Iterator[str]:
     yield f"peak memory of the process: {report.peak_rss_mb:.0f} MB"
 
 
-def label(condition: Condition) -> str:
-    return "clean" if condition.snr_db is None else f"{condition.snr_db:g} dB"
-
-
 def _conditions(conditions: Sequence[Condition]) -> Iterator[str]:
     yield (
         f"{'condition':10} {'n':>5} {'right':>6} {'95 %':>12} {'strict':>6} {'95 %':>12} {'refused':>7} {'cut off':>7} "
@@ -198,9 +151,9 @@ def _conditions(conditions: Sequence[Condition]) -> Iterator[str]:
     )
     for each in conditions:
         yield (
-            f"{label(each):10} {each.n:5d} {_share(each.accuracy):>6} {_range(each.accuracy_interval):>12} "
-            f"{_share(each.strict_accuracy):>6} {_range(each.strict_interval):>12} {_share(each.refused):>7} "
-            f"{_share(each.cut_off):>7} {_ms(each.latency_ms.p50):>6} {_ms(each.latency_ms.p95):>6} "
+            f"{label(each.snr_db):10} {each.n:5d} {share(each.accuracy):>6} {span(each.accuracy_interval):>12} "
+            f"{share(each.strict_accuracy):>6} {span(each.strict_interval):>12} {share(each.refused):>7} "
+            f"{share(each.cut_off):>7} {ms(each.latency_ms.p50):>6} {ms(each.latency_ms.p95):>6} "
             f"{each.rtf:6.3f} {each.compute_ms:6.0f} {each.cpu_ms:6.0f}"
         )
 
@@ -211,7 +164,7 @@ def _slots(conditions: Sequence[Condition]) -> Iterator[str]:
         return
     width = max(map(len, names)) + 2
     yield "errors by slot: missed + wrong + extra, of those said"
-    yield f"{'':{width}}" + "".join(f"{label(each):>16}" for each in conditions)
+    yield f"{'':{width}}" + "".join(f"{label(each.snr_db):>16}" for each in conditions)
     none = SlotErrors(0, 0, 0, 0)
     for name in names:
         found = [each.slots.get(name, none) for each in conditions]
@@ -225,10 +178,10 @@ def _confusions(conditions: Sequence[Condition]) -> Iterator[str]:
     if not found:
         return
     yield "confusions in all conditions together: said -> heard"
-    for each in found[:_SHOWN]:
+    for each in found[:SHOWN]:
         yield f"{each.n:5d}  {each.slot}: {_value(each.said)} -> {_value(each.heard)}"
-    if len(found) > _SHOWN:
-        yield f"       and {len(found) - _SHOWN} more"
+    if len(found) > SHOWN:
+        yield f"       and {len(found) - SHOWN} more"
     yield ""
 
 
@@ -239,24 +192,24 @@ def _calibration(conditions: Sequence[Condition]) -> Iterator[str]:
             yield f"confidence ({what}): how many answers, their mean confidence, how many of them are right"
             for each in score.calibration(answers):
                 bounds = f"{each.low:.2f} to {each.high:.2f}"
-                yield f"  {bounds} {each.n:6d} {_share(each.confidence):>6} {_share(each.right):>6}"
+                yield f"  {bounds} {each.n:6d} {share(each.confidence):>6} {share(each.right):>6}"
             yield ""
 
 
 def _rejection(rejection: Rejection, conditions: Sequence[Condition]) -> Iterator[str]:
     yield (
-        f"no commands: {rejection.n} utterances, {_share(rejection.refused)} % refused "
-        f"({_range(rejection.refused_interval)})"
+        f"no commands: {rejection.n} utterances, {share(rejection.refused)} % refused "
+        f"({span(rejection.refused_interval)})"
     )
-    for each in rejection.accepted[:_SHOWN]:
+    for each in rejection.accepted[:SHOWN]:
         confidence = "" if each.confidence is None else f" ({each.confidence:.2f})"
         yield f"  {each.audio} {each.start:.1f} to {each.end:.1f} s: '{each.text}' -> {each.intent}{confidence}"
-    if len(rejection.accepted) > _SHOWN:
-        yield f"  and {len(rejection.accepted) - _SHOWN} more"
-    yield "  threshold  refused   commands lost: " + " ".join(f"{label(each):>7}" for each in conditions)
-    for point in _some(rejection.curve, _SHOWN):
-        lost = " ".join(f"{_share(share):>7}" for share in point.lost)
-        yield f"  {min(point.threshold, 1.0):9.4f} {_share(point.refused):>8}                   {lost}"
+    if len(rejection.accepted) > SHOWN:
+        yield f"  and {len(rejection.accepted) - SHOWN} more"
+    yield "  threshold  refused   commands lost: " + " ".join(f"{label(each.snr_db):>7}" for each in conditions)
+    for point in _some(rejection.curve, SHOWN):
+        lost = " ".join(f"{share(each):>7}" for each in point.lost)
+        yield f"  {min(point.threshold, 1.0):9.4f} {share(point.refused):>8}                   {lost}"
     yield ""
 
 
@@ -264,18 +217,6 @@ def _some(points: Sequence[Point], count: int) -> Iterable[Point]:
     if len(points) <= count:
         return points
     return [points[round(at * (len(points) - 1) / (count - 1))] for at in range(count)]
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _range(interval: Interval) -> str:
-    return f"{_share(interval.low)}..{_share(interval.high)}"
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
 
 
 def _value(value: object) -> str:
