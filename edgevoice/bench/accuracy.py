@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from edgevoice.bench.measure import Spec, Tell
 from edgevoice.bench.plan import model_name
-from edgevoice.bench.schema import Accuracy, Interval, Series
+from edgevoice.bench.schema import Accuracy, Counted, Interval, Series
 from edgevoice.bench.speech import Recording
 from edgevoice.config import Config
 from edgevoice.evaluate import errors, score
@@ -21,8 +21,8 @@ def word_errors(heard: Sequence[tuple[Spec, Mapping[int, str]]], parts: Sequence
     """
     found: dict[tuple[str, bool, str, str], Accuracy] = {}
     for spec, texts in heard:
-        known = [(parts[at].text, text) for at, text in sorted(texts.items()) if parts[at].text]
-        each = [errors.words(normalise(said), normalise(text)) for said, text in known]
+        known = [(parts[at], text) for at, text in sorted(texts.items()) if parts[at].text]
+        each = [errors.words(normalise(part.text), normalise(text)) for part, text in known]
         total = errors.total(each)
         rate = errors.rate(total.wrong, total.said)
         if rate is None:
@@ -38,6 +38,10 @@ def word_errors(heard: Sequence[tuple[Spec, Mapping[int, str]]], parts: Sequence
             value=rate,
             interval=_interval(errors.interval([one.wrong for one in each], [one.said for one in each], 0)),
             n=total.said,
+            each=tuple(
+                Counted(name=part.name, wrong=one.wrong, of=one.said)
+                for (part, _), one in zip(known, each, strict=True)
+            ),
         )
         found.setdefault((spec.engine, spec.peer, spec.model, spec.variant), made)
     return list(found.values())
@@ -53,7 +57,7 @@ class Understanding:
     def __init__(self, config: Config, items: Sequence[Item]) -> None:
         self._config = config
         self._items = items
-        self._right: list[bool] = []
+        self._counted: list[Counted] = []
 
     def run(self, tell: Tell) -> None:
         """
@@ -66,14 +70,17 @@ class Understanding:
         (commands, *_) = intents.conditions(self._items, (), ())
         bench = intents.Bench(intents.Settings(self._config, listening.load))
         for number, command in enumerate(commands, 1):
-            self._right += [one.correct for one in bench.do(command).predictions]
+            self._counted += [
+                Counted(name=one.audio, wrong=int(not one.correct), of=1) for one in bench.do(command).predictions
+            ]
             tell("accuracy of intents", number / len(commands))
 
     def series(self) -> list[Series]:
         return []
 
     def accuracy(self) -> list[Accuracy]:
-        count, right = len(self._right), sum(self._right)
+        count = len(self._counted)
+        right = sum(not one.wrong for one in self._counted)
         if not count:
             return []
         asr = self._config.asr
@@ -88,6 +95,7 @@ class Understanding:
                 value=right / count,
                 interval=_interval(score.interval(right, count)),
                 n=count,
+                each=tuple(self._counted),
             )
         ]
 

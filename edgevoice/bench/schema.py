@@ -212,6 +212,16 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     """95 %, bootstrap over rounds."""
 
 
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What one recording adds to a share."""
+
+    name: str
+    """Of the recording."""
+    wrong: int
+    of: int
+    """Words that were said, or 1 where a recording is right or wrong as a whole."""
+
+
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """How right an engine is, beside how fast."""
 
@@ -230,6 +240,8 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """What it was counted over: words for WER, else recordings."""
     condition: str = "clean"
     """For example ``kitchen.flac 6 dB``."""
+    each: tuple[Counted, ...] = ()
+    """By recording, so that two results of the same recordings can be compared in pairs."""
 
 
 class Absent(msgspec.Struct, frozen=True, kw_only=True):
