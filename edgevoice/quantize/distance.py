@@ -29,13 +29,10 @@ def mel_cepstral_distance(one: Audio, other: Audio) -> tuple[float, int]:
         ValueError: one of them is shorter than a frame.
     """
     first, second = cepstra(one), cepstra(other)
-    costs = _SCALE * np.sqrt(
-        np.maximum(
-            (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None] - 2.0 * first @ second.T,
-            0.0,
-        )
-    )
-    return _align(costs)
+    squares = np.zeros((len(first), len(second)))
+    for one_column, other_column in zip(first.T, second.T, strict=True):
+        squares += (one_column[:, None] - other_column[None]) ** 2
+    return _align(_SCALE * np.sqrt(squares))
 
 
 def cepstra(audio: Audio) -> NDArray[np.float64]:

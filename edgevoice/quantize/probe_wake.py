@@ -3,10 +3,13 @@
 import time
 from pathlib import Path
 
+import numpy as np
+
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines.protocols import WakeEngine, WakeModel, WakeScore
 from edgevoice.errors import ConfigError
 from edgevoice.evaluate.machine import peak_memory
+from edgevoice.evaluate.wake import BEFORE, holds
 from edgevoice.listen.wake import Options as WakeOptions
 from edgevoice.listen.wake import WakeDetector
 from edgevoice.quantize import findings, samples
@@ -16,6 +19,8 @@ from edgevoice.quantize.probing import Job
 
 CHUNK = 1280
 """Samples that are fed at a time: 80 ms, as the daemon's blocks are."""
+AFTER = 1.0
+"""Seconds of silence behind a clip: longer than the scores that are averaged, so that a word at its end counts."""
 _STEPS = 12
 """Halvings in the search for a threshold: finer than the 256 levels of an int8 score, averaged over a few."""
 
@@ -29,18 +34,18 @@ def probe(job: Job, tell: Tell) -> Findings:
     lines, known = samples.load(samples.Called, manifest, job.limit)
     engine, load_ms = findings.load("wake", job.engine, findings.options("wake", job.engine, job.model, job.options))
     (model,) = engine.models
-    with_word = [_same(line.wake, model) for line in lines]
+    with_word = [holds(line.phrase, model) for line in lines]
     if not any(with_word) or all(with_word):
         kind = "without" if all(with_word) else "with"
         raise ConfigError(
             f"there is no recording {kind} '{model.phrase}' in it",
             place=job.manifest,
-            remedy=f'a line with it says "wake": "{model.name}", a line without says nothing of the kind',
+            remedy=f'a line with it has "phrase": "{model.phrase}", a line without has another phrase or none',
         )
     heard, hours, times = [], [], list[float]()
     for number, line in enumerate(lines, 1):
         audio = samples.audio(line, manifest)
-        heard.append(scores(engine, audio, times))
+        heard.append(scores(engine, _in_silence(audio), times))
         hours.append(audio.seconds / 3600)
         tell(number, len(lines))
     calls = [found for found, word in zip(heard, with_word, strict=True) if word]
@@ -104,8 +109,6 @@ def _misses(model: WakeModel, calls: list[list[WakeScore]], threshold: float) ->
     return Parts(counts=counts, weights=(1.0,) * len(counts))
 
 
-def _same(wake: str | None, model: WakeModel) -> bool:
-    def plain(text: str) -> str:
-        return text.casefold().replace("_", " ").strip()
-
-    return wake is not None and plain(wake) in (plain(model.name), plain(model.phrase))
+def _in_silence(audio: Audio) -> Audio:
+    """The clip with what the daemon would have heard before and after it."""
+    return Audio(np.pad(audio.samples, (int(BEFORE * RATE), int(AFTER * RATE))), audio.rate)

@@ -2,7 +2,7 @@
 
     asr      audio, text                    what is said
     intents  audio, intent, slots           a spoken command; see ``edgevoice.evaluate.manifest``
-    wake     audio, wake                    which wake word is said once in it; null or absent: none
+    wake     audio, phrase                  the wake word that is said in it, once; null or absent: none
     vad      audio, speech                  stretches of speech, [[begin, end], ...] in seconds; absent: not labelled
     tts      text                           what is to be spoken
 
@@ -10,7 +10,6 @@ Audio is a path relative to the manifest; other keys are let be.
 """
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -41,7 +40,7 @@ class Spoken(Heard, frozen=True):
 class Called(Heard, frozen=True):
     """A line for ``wake``."""
 
-    wake: Text | None = None
+    phrase: Text | None = None
 
 
 class Voiced(Heard, frozen=True):
@@ -79,7 +78,7 @@ def load(kind: type[L], manifest: Path, limit: int | None = None) -> tuple[list[
     """
     found: list[L] = []
     if issubclass(kind, Heard):
-        found = [line for _, _, line in lines.read_audio(manifest, kind, limit, _empty)]
+        found = [line for _, _, line in lines.read_audio(manifest, kind, limit)]
     else:
         found = [line for _, line in lines.read(manifest, kind, limit, lambda number, line: ())]
     digest = hashlib.sha256()
@@ -101,8 +100,3 @@ def audio(line: Heard, manifest: Path) -> Audio:
         AudioError: there is no such file, or it is no audio.
     """
     return read(manifest.parent / line.audio)
-
-
-def _empty(line: Heard, path: Path) -> Iterator[str]:
-    if not len(read(path)):
-        yield f"{path}: there is no audio in it"
