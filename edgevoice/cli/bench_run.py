@@ -216,15 +216,15 @@ def _options(args: argparse.Namespace, config: "Config") -> dict[str, Any]:
 
     from edgevoice.config import TASKS
 
+    def plain(value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
+
     typed = {
-        name: str(value)
-        if isinstance(value, Path)
-        else [str(each) for each in value]
-        if isinstance(value, list)
-        else value
+        name: [plain(each) for each in value] if isinstance(value, list) else plain(value)
         for name, value in vars(args).items()
         if name not in ("command", "action", "run", "run_action", "json", "quiet")
     }
+    typed["peer_model"] = [f"{name}={model}" for name, model in args.peer_model]
     chosen = {
         task: {"engine": getattr(config, task).engine, **msgspec.to_builtins(getattr(config, task).chosen)}
         for task in TASKS

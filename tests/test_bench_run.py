@@ -1,0 +1,289 @@
+"""``edgevoice bench run``: what is planned, what is refused, what is kept, and what is printed."""
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from benchfakes import Bench, Script
+from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, perform
+from test_bench_schema import BOARD
+
+from edgevoice.__main__ import main
+from edgevoice.bench import accuracy, measure, peers, plan, schema, session, speech, table
+from edgevoice.bench.measure import Limits, Spec
+from edgevoice.bench.peers import Theirs
+from edgevoice.bench.session import Session
+from edgevoice.bench.speech import Recording
+from edgevoice.cli import bench_run
+from edgevoice.config import Config
+from edgevoice.config import load as load_config
+from edgevoice.errors import EngineError, EngineMissingError, ModelError
+
+PARTS = (Recording("one", perform("ooookkkk").samples, "turn on the kitchen light"),)
+
+
+def wanted(config: Config | None = None, **changes: Any) -> plan.Wanted:
+    fields: dict[str, Any] = {"recordings": PARTS, "threads": (1, 2)} | changes
+    return plan.Wanted(config=config or load_config(None, environ={}), **fields)
+
+
+def labels(specs: Sequence[Spec]) -> list[str]:
+    return [spec.label + " *" * spec.peer for spec in specs]
+
+
+# The plan ------------------------------------------------------------------------------------------------------
+
+
+def test_recognisers_over_threads_and_variants() -> None:
+    found = plan.specs("asr", wanted(engines=frozenset({"whisper", "faster-whisper", "pocketsphinx"})))
+    assert labels(found) == [
+        "asr whisper plain 1 thread",
+        "asr whisper stream 1 thread",
+        "asr whisper plain 2 threads",
+        "asr whisper stream 2 threads",
+        "asr faster-whisper plain 1 thread *",
+        "asr faster-whisper plain 2 threads *",
+        "asr pocketsphinx plain 1 thread *",
+        "asr pocketsphinx stream 1 thread *",
+    ]
+    assert len({key(spec) for spec in found}) == len(found)
+
+
+def key(spec: Spec) -> str:
+    return measure.series(spec, 0, "measured").key
+
+
+def test_the_configured_engine_is_first_and_its_options_count() -> None:
+    config = load_config(None, overrides=["tts.engine=piper", "tts.piper.speed=1.5"], environ={})
+    found = plan.specs("tts", wanted(config, threads=(3,)))
+    assert labels(found)[:2] == ["tts piper 3 threads", "tts hibari 3 threads"]
+    load: Any = found[0].load
+    assert (load.load.options.speed, load.load.options.threads) == (1.5, 3)
+    assert labels(plan.specs("wake", wanted())) == ["wake microwakeword 1 thread", "wake openwakeword 1 thread *"]
+    assert plan.specs("wake", wanted())[0].model == "okay_nabu+hey_jarvis"
+
+
+def test_a_peer_has_another_key_than_our_engine_of_the_same_name() -> None:
+    found = plan.specs("tts", wanted(engines=frozenset({"piper"}), threads=(peers.module("piper").OWN_THREADS,)))
+    ours, theirs = map(key, found)
+    assert ours != theirs
+
+
+def test_every_peer_has_what_a_peer_needs() -> None:
+    for name in peers.PEERS:
+        peer = peers.module(name)
+        assert peer.TASK in plan.ENGINE_TASKS
+        assert peer.MODEL is None or isinstance(peer.MODEL, str)
+        assert peer.THREADS or peer.OWN_THREADS >= 1
+        assert isinstance(peer.STREAMS, bool)
+
+
+@pytest.mark.parametrize("name", peers.PEERS)
+def test_a_peer_that_is_not_installed_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    with pytest.raises(EngineMissingError, match="not installed"):
+        Theirs(name, None, 1)()
+
+
+def test_a_peer_without_a_model_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgevoice.bench.peers.sherpa_onnx.package", lambda: None)
+    with pytest.raises(ModelError, match="none is named") as caught:
+        Theirs("sherpa-onnx", None, 1)()
+    assert "--peer-model sherpa-onnx=FOLDER" in caught.value.remedy
+
+
+def test_a_peer_whose_folder_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgevoice.bench.peers.sherpa_onnx.package", lambda: None)
+    monkeypatch.setattr("edgevoice.bench.peers.openwakeword.package", lambda: None)
+    for name in ("sherpa-onnx", "openwakeword"):
+        with pytest.raises(ModelError, match=r"it has no|it does not have"):
+            Theirs(name, str(tmp_path), 1)()
+
+
+# A session -----------------------------------------------------------------------------------------------------
+
+
+def fake_session(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> Session:
+    class Group(measure.Group):
+        def __init__(self, number: int, specs: Sequence[Spec], limits: Limits) -> None:
+            super().__init__(number, specs, limits, start=bench.start, clock=bench.clock)
+
+    monkeypatch.setattr(session, "Group", Group)
+    return Session({"seconds": 1}, describe=lambda: BOARD, clock=bench.clock)
+
+
+def test_what_is_absent_failed_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    made = fake_session(monkeypatch, bench)
+    missing = EngineMissingError("it is not installed", place="package b", remedy="install it")
+    scripts = {
+        "A": Script(lambda _: 0.1, inputs=("one",)),
+        "B": Script(lambda _: 0.1, load_error=missing),
+        "C": Script(lambda _: 0.1, load_error=EngineError("broken")),
+    }
+    specs = [bench.spec(name, script) for name, script in scripts.items()]
+    made.take_all(specs, Limits(loads=1), lambda what, part: None, [Recording("one", PARTS[0].samples, "text one")])
+    result = made.result(partial=False)
+    assert [(series.engine, series.state) for series in result.series] == [("A", "measured"), ("C", "failed")]
+    (absent,) = result.absent
+    assert (absent.engine, absent.why, absent.remedy) == ("B", "package b: it is not installed", "install it")
+    assert all(served.closed for served in bench.started)
+    printed = "\n".join(table.tables(result))
+    assert "asr B: package b: it is not installed; install it" in printed
+    assert "failed: broken" in printed
+
+
+def test_an_interrupted_session_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    made = fake_session(monkeypatch, bench)
+    script = Script(lambda _: 0.1, inputs=("one",), run_error=(6, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        made.take_all([bench.spec("A", script)], Limits(loads=1), lambda what, part: None, PARTS)
+    result = made.result(partial=True)
+    (series,) = result.series
+    assert (series.state, series.metrics["rtf"].summary.n) == ("partial", 4)
+    assert bench.started[0].closed
+    assert "stopped before the end" in "\n".join(table.tables(result))
+
+
+def test_word_errors_are_counted_once_for_each_model() -> None:
+    pytest.importorskip("jiwer")
+    bench = Bench()
+    parts = [
+        Recording("a", PARTS[0].samples, "Turn on the kitchen light."),
+        Recording("b", PARTS[0].samples, ""),
+        Recording("c", PARTS[0].samples, "What time is it?"),
+    ]
+    specs = [bench.spec("A", Script(lambda _: 0.1), variant=name) for name in ("plain", "plain", "stream")]
+    heard = [
+        (specs[0], {0: "turn on a kitchen light", 1: "nobody knows", 2: "what time is it"}),
+        (specs[1], {0: "other threads"}),
+        (specs[2], {1: "nobody knows"}),
+    ]
+    (found,) = accuracy.word_errors(heard, parts)
+    assert (found.n, found.variant) == (9, "plain")
+    assert found.value == pytest.approx(1 / 9)
+    assert found.interval is not None
+
+
+# The command ---------------------------------------------------------------------------------------------------
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    bench_run.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_what_is_told_about_defaults_is_so() -> None:
+    parser = argparse.ArgumentParser()
+    bench_run.add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    assert f"(default: {Limits().seconds:g})" in text
+    assert f"(default: {100 * Limits().narrow:g})" in text
+    assert f"(default: {bench_run.RECORDINGS})" in text
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--only", "asr,wak", "--engines", "whispr", "--variants", "loud", "--json", str(tmp_path)]
+    assert main(["bench", "run", *arguments, "--peer-model", "vosk=./none"]) == 3
+    told = capsys.readouterr().err
+    for part in ("'wak'; did you mean 'wake'?", "'whispr'; did you mean 'whisper'?", "'loud'", "./none", str(tmp_path)):
+        assert part in told
+
+
+def test_a_manifest_with_mistakes_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "dev.jsonl"
+    manifest.write_text('{"audio": "none.wav"}\n{"text": "no audio"}\nno json\n')
+    assert main(["bench", "run", "--only", "asr", "--manifest", str(manifest)]) == 3
+    told = capsys.readouterr().err
+    for line in (1, 2, 3):
+        assert f"dev.jsonl:{line}:" in told
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """In place of the engines of the registry, in this process and in those it starts."""
+
+    task: str
+    engine: str
+    options: Any
+
+    def __call__(self) -> Any:
+        return {"wake": FakeWake, "vad": FakeVad, "asr": FakeAsr, "tts": FakeTts}[self.task]()
+
+
+def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(tmp_path / "on.wav", perform("..ooookkkk..").samples, 16_000)
+    (tmp_path / "dev.jsonl").write_text('{"audio": "on.wav", "text": "Turn on the kitchen light."}\n')
+    monkeypatch.setattr(plan, "Ours", Fakes)
+    monkeypatch.setattr("edgevoice.bench.subjects.Ours", Fakes)
+    monkeypatch.setattr("edgevoice.bench.measure.Limits", partial(Limits, loads=1))
+    out = tmp_path / "out.json"
+    options = {
+        "--only": "wake,vad,asr,tts,contention",
+        "--engines": "microwakeword,silero,whisper,hibari",
+        "--threads": "1",
+        "--seconds": "0.2",
+        "--busy": "1",
+        "--manifest": str(tmp_path / "dev.jsonl"),
+        "--json": str(out),
+    }
+    code = main(["bench", "run", *(word for pair in options.items() for word in pair)])
+    assert code == 0
+    result = schema.read(out)
+    assert not result.partial
+    assert {series.key for series in result.series} == {
+        "engine/wake/microwakeword/okay_nabu+hey_jarvis/t1",
+        "engine/vad/silero/silero-vad/t1",
+        "engine/asr/whisper/whisper-tiny.en-int8/plain/t1",
+        "engine/asr/whisper/whisper-tiny.en-int8/stream/t1",
+        "engine/tts/hibari/heart/t1",
+        "contention/wake/microwakeword/okay_nabu+hey_jarvis/busy 0/t1",
+        "contention/wake/microwakeword/okay_nabu+hey_jarvis/busy 1/t1",
+    }
+    assert all(series.state == "measured" for series in result.series)
+    assert all(series.usage is not None for series in result.series if series.kind == "engine")
+    assert result.options["typed"]["threads"] == [1]
+    assert result.board.cores >= 1
+    printed = capsys.readouterr().out
+    assert re.search(r"^whisper +plain +1 +\d", printed, re.MULTILINE)
+    assert "busy 1" in printed
+
+
+def test_ctrl_c_writes_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench_run, "_measure", interrupt)
+    out = tmp_path / "out.json"
+    assert main(["bench", "run", "--json", str(out)]) == 130
+    assert schema.read(out).partial
+
+
+def test_a_manifest_of_commands_is_recognised(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
+    commands, texts = tmp_path / "commands.jsonl", tmp_path / "texts.jsonl"
+    commands.write_text('{"audio": "a.wav", "intent": "LightOn", "slots": {"area": "kitchen"}}\n')
+    texts.write_text('{"audio": "a.wav", "text": "what they said"}\n')
+    _, items = bench_run._checked(parse("--manifest", str(commands)))
+    assert [item.intent for item in items] == ["LightOn"]
+    assert bench_run._checked(parse("--manifest", str(texts)))[1] == []
+    (read,) = speech.recordings(texts)
+    assert (read.text, len(read.samples)) == ("what they said", 16_000)
+
+
+def test_what_was_typed_stands_in_the_result() -> None:
+    args = parse("--only", "asr", "--peer-model", "vosk=vosk-ko", "--manifest", "x.jsonl")
+    typed = bench_run._options(args, load_config(Path(os.devnull), environ={}))["typed"]
+    assert (typed["only"], typed["peer_model"], typed["manifest"]) == (("asr",), ["vosk=vosk-ko"], "x.jsonl")
