@@ -11,8 +11,8 @@ from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines import registry
 from edgevoice.engines.asr import whisper
-from edgevoice.engines.asr.whisper_beam import Scored
 from edgevoice.engines.asr.whisper_confidence import Sound, confidence, features, length, sound
+from edgevoice.engines.asr.whisper_fit import Fit
 from edgevoice.engines.protocols import AsrHint, Hypothesis
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar, Match, NoMatch, default_pack
@@ -35,7 +35,7 @@ Hear = Callable[[str, Grammar], Hypothesis]
 
 # The function ----------------------------------------------------------------------------------------------------
 
-PERFECT = Scored(tokens=(1, 2, 3), score=0.0, full=-0.1, regret=0.0, worst=0.0, end=-0.1, more=False)
+PERFECT = Fit(tokens=3, full=-0.1, regret=0.0, worst=0.0, end=-0.1)
 
 LENGTH = (4, Sound(seconds=1.2, depth=50.0))
 """Words, and the speech."""
@@ -54,7 +54,7 @@ def test_a_sentence_that_fits_is_believed() -> None:
         (PERFECT, -0.01),
     ],
 )
-def test_whatever_fits_badly_makes_doubtful(worse: Scored, no_speech: float) -> None:
+def test_whatever_fits_badly_makes_doubtful(worse: Fit, no_speech: float) -> None:
     assert confidence(worse, no_speech, *LENGTH) < confidence(PERFECT, -6.0, *LENGTH) - 0.05
 
 
@@ -79,14 +79,14 @@ def test_speech_by_its_energy() -> None:
 
 
 def test_any_fit_gives_a_probability() -> None:
-    hopeless = Scored(tokens=(1,), score=-1e6, full=-1e6, regret=-1e6, worst=-1e6, end=-1e6, more=False)
+    hopeless = Fit(tokens=1, full=-1e6, regret=-1e6, worst=-1e6, end=-1e6)
     assert confidence(hopeless, 0.0, *LENGTH) == pytest.approx(0.0)
     assert 0.0 < confidence(PERFECT, -1e6, *LENGTH) < 1.0
     assert confidence(PERFECT, -1e6, *LENGTH) == confidence(PERFECT, -50.0, *LENGTH)
 
 
 def test_the_mean_counts_the_end() -> None:
-    assert features(replace(PERFECT, tokens=(1,), full=-0.2), -1.0)[3] == pytest.approx(-0.1)
+    assert features(replace(PERFECT, tokens=1, full=-0.2), -1.0)[3] == pytest.approx(-0.1)
 
 
 # The model -------------------------------------------------------------------------------------------------------

@@ -85,22 +85,15 @@ def test_beams_and_a_shared_prefix_change_nothing(sources: dict[str, Path], tmp_
         logits = stepwise.step([token])
     np.testing.assert_allclose(logits, alone[1], atol=1e-4)
 
-    first = net.open(cross)
-    first.step(prefix)
-    feed = {**first._feed, "tokens": None}
-    for layer in range(DIMS.decoder_layers):
-        for kind in ("key", "value"):
-            past = feed[f"past_{kind}_{layer}"].numpy()
-            feed[f"prefix_{kind}_{layer}"] = net._value(past[0])
-            feed[f"past_{kind}_{layer}"] = net._empty[f"past_{kind}_{layer}"]
-    value = net._value
-    feed |= {"tokens": value(np.array([t[:2] for t in texts])), "parents": value(np.array([0, 0]))}
-    _, *own = net._decoder.run_with_ort_values(net._decoder_outputs, feed)
-    feed.update(zip(net._past_names, own, strict=True))
-    # The beams change places: each goes on from the other's past.
-    feed |= {"tokens": value(np.array([texts[1][2:], texts[0][2:]])), "parents": value(np.array([1, 0]))}
-    together = net._decoder.run_with_ort_values(["logits"], feed)[0].numpy()
+    beams = net.open(cross)
+    beams.begin(prefix, [-1])
+    beams.share()
+    beams.step_beams([texts[0][0], texts[1][0]], [0, 0])
+    beams.step_beams([texts[0][1], texts[1][1]], [0, 1])
+    # They change places: each goes on from the other's past.
+    together = beams.step_beams([texts[1][2], texts[0][2]], [1, 0])
     np.testing.assert_allclose(together[::-1], alone, atol=1e-4)
+    np.testing.assert_allclose(beams.again(texts[1])[-1], alone[1], atol=1e-4)
 
 
 def _encoder_in_numpy(arrays: dict[str, NDArray[np.float32]], heads: int, mel: NDArray[np.float32]) -> Any:

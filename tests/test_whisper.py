@@ -338,12 +338,13 @@ def test_symbols_can_be_allowed(engine: whisper.WhisperEngine) -> None:
         ("model.json", None, "no such file"),
         ("model.json", "{", "damaged"),
         ("model.json", '{"kind": "whisper", "format": 1}', "damaged"),
-        ("model.json", '{"kind": "whisper", "format": 1, "dims": {}}', "damaged"),
-        ("model.json", '{"kind": "whisper", "format": 99, "dims": {}}', "format 99; needed is 'whisper', format 1"),
+        ("model.json", '{"kind": "whisper", "format": 2, "dims": {}}', ": it is damaged"),
+        ("model.json", '{"kind": "whisper", "format": 99, "dims": {}}', "format 99; needed is 'whisper', format 2"),
         ("tokens.json", None, "cannot be read"),
         ("tokens.json", '{"special": {}}', "cannot be read"),
         ("encoder.onnx", None, "no such file"),
         ("decoder.onnx", "no model", "cannot be loaded"),
+        ("embedding.bin", "short", "embedding.bin: it is damaged: it has 5 bytes"),
     ],
 )
 def test_a_damaged_model_is_named(

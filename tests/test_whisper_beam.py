@@ -11,7 +11,9 @@ from edgevoice.audio.pcm import Float32
 from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, search
+from edgevoice.engines.asr.whisper_fit import Fit, fit
 from edgevoice.engines.asr.whisper_net import Decoding
+from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.asr.whisper_tokens import Tokens
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar
@@ -47,10 +49,11 @@ class ScriptedDecoding:
             row[token] = np.log(probability)
         return row
 
-    def step_beams(self, tokens: Sequence[int], parents: Sequence[int]) -> Float32:
+    def step_beams(self, tokens: Sequence[int], parents: Sequence[int], shortlist: Shortlist | None = None) -> Float32:
         self.beams = [(*self.beams[at], token) for token, at in zip(tokens, parents, strict=True)]
         self.widths.append(len(tokens))
-        return np.stack([self.logits(beam) for beam in self.beams])
+        rows = np.stack([self.logits(beam) for beam in self.beams])
+        return rows if shortlist is None else rows[:, shortlist.tokens]
 
 
 @pytest.fixture(scope="module")
@@ -65,28 +68,29 @@ def automaton(tokens: Tokens, tmp_path_factory: pytest.TempPathFactory) -> Token
     return TokenAutomaton(Grammar.load([path]).automaton, Speller(tokens, tokens.suppress))
 
 
+def shortlist(tokens: Tokens) -> Shortlist:
+    return Shortlist(lambda rows: np.zeros((len(rows), 1), np.float32), [], tokens.suppress, tokens.end)
+
+
 def run(
     tokens: Tokens, automaton: TokenAutomaton, told: Mapping[str, float], width: int = 8
 ) -> tuple[Found, ScriptedDecoding]:
     decoding = ScriptedDecoding(tokens, told)
-    found = search(
-        cast(Decoding, decoding),
-        decoding.logits(()),
-        automaton,
-        end=tokens.end,
-        suppress=tokens.suppress,
-        width=width,
-        limit=40,
-    )
+    listed = shortlist(tokens)
+    found = search(cast(Decoding, decoding), decoding.logits(()), automaton, listed, width=width, limit=40)
     return found, decoding
+
+
+def fitting(tokens: Tokens, automaton: TokenAutomaton, told: Mapping[str, float], text: str) -> Fit:
+    decoding = ScriptedDecoding(tokens, told)
+    said = tokens.encode(f" {text}")
+    rows = np.stack([decoding.logits(tuple(said[:at])) for at in range(len(said) + 1)])
+    return fit(rows, said, automaton, shortlist(tokens).everything)
 
 
 def test_what_the_audio_says_is_found(tokens: Tokens, automaton: TokenAutomaton) -> None:
     found, decoding = run(tokens, automaton, {"get me a small mocha with oat milk": 0.7, "get me a small tea": 0.3})
     assert tokens.text(found.texts[0].tokens) == " get me a small mocha with oat milk"
-    assert found.texts[0].full == pytest.approx(np.log(0.7), abs=1e-3)
-    assert (found.texts[0].worst, found.texts[0].regret) == (0.0, 0.0)
-    assert found.texts[0].end == pytest.approx(0.0, abs=1e-3)
     assert not found.texts[0].more
     assert max(decoding.widths) <= 8
     assert found.unfinished < found.texts[0].score
@@ -95,7 +99,6 @@ def test_what_the_audio_says_is_found(tokens: Tokens, automaton: TokenAutomaton)
 def test_what_the_grammar_does_not_know_is_never_written(tokens: Tokens, automaton: TokenAutomaton) -> None:
     found, _ = run(tokens, automaton, {"get me a small coffee": 0.99, "get me a small tea": 0.01})
     assert tokens.text(found.texts[0].tokens) == " get me a small tea"
-    assert found.texts[0].worst == pytest.approx(np.log(0.01 / 0.99), abs=1e-3)
     assert all("coffee" not in tokens.text(text.tokens) for text in found.texts)
 
 
@@ -115,8 +118,34 @@ def test_an_end_that_the_grammar_does_not_allow_is_noticed(tokens: Tokens, autom
 def test_a_final_mark_is_an_end(tokens: Tokens, automaton: TokenAutomaton) -> None:
     found, _ = run(tokens, automaton, {"get me a small tea.": 1.0})
     assert tokens.text(found.texts[0].tokens) == " get me a small tea."
-    assert found.texts[0].end == pytest.approx(0.0, abs=1e-3)
     assert found.texts[0].more
+
+
+def test_how_well_a_sentence_fits(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    oat, tea = "get me a small mocha with oat milk", "get me a small tea"
+    good = fitting(tokens, automaton, {oat: 0.7, tea: 0.3}, oat)
+    assert good.full == pytest.approx(np.log(0.7), abs=1e-3)
+    assert (good.tokens, good.worst, good.regret) == (len(tokens.encode(f" {oat}")), 0.0, 0.0)
+    assert good.end == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_word_that_the_grammar_does_not_know_spoils_the_fit(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    tea = fitting(tokens, automaton, {"get me a small coffee": 0.99, "get me a small tea": 0.01}, "get me a small tea")
+    assert tea.worst == tea.regret == pytest.approx(np.log(0.01 / 0.99), abs=1e-3)
+    rare = fitting(
+        tokens, automaton, {"get me a small Zamboni": 0.99, "get me a small tea": 0.01}, "get me a small tea"
+    )
+    assert rare.worst == pytest.approx(np.log(0.01 / 0.99), abs=1e-3)
+
+
+@pytest.mark.parametrize("mark", ["", ".", ",", "?"])
+def test_marks_and_a_second_beginning_are_ends(tokens: Tokens, automaton: TokenAutomaton, mark: str) -> None:
+    said = {f"get me a small tea{ending}": 0.25 for ending in ("", ".", ", please", " get me a small tea")}
+    found = fitting(tokens, automaton, {**said, f"get me a small tea{mark}": 0.25}, f"get me a small tea{mark}")
+    assert found.end == pytest.approx(0.0, abs=1e-3)
+    assert found.regret == found.worst == 0.0
+    more = fitting(tokens, automaton, {"get me a small tea": 0.1, "get me a small tea pot": 0.9}, "get me a small tea")
+    assert more.end == pytest.approx(np.log(0.1), abs=1e-3)
 
 
 def test_a_narrow_search_follows_the_likeliest_alone(tokens: Tokens, automaton: TokenAutomaton) -> None:

@@ -132,8 +132,8 @@ def load() -> GrammarReader:
 def judge(reader: GrammarReader, samples: Float32, grammar: Grammar) -> tuple[float, ...] | None:
     """The features of the sentence that fits best; None when there is none."""
     context = len(samples) / RATE + whisper.Options().padding
-    found, no_speech = reader.search(samples, grammar.automaton, context=context)
-    return features(found.texts[0], no_speech) if found.texts else None
+    searched = reader.search(samples, grammar.automaton, context=context)
+    return None if searched.fit is None else features(searched.fit, searched.no_speech)
 
 
 if __name__ == "__main__":

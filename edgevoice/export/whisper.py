@@ -9,8 +9,10 @@ from edgevoice.engines.asr.whisper_tokens import write
 from edgevoice.errors import ModelError, OutputError
 from edgevoice.export import vocabulary, weights, whisper_graph
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files written here; ``edgevoice.engines.asr.whisper_net`` reads this one."""
+EMBEDDING = "embedding.bin"
+"""The decoder's largest matrix, for ONNX Runtime and for us; ``whisper_graph`` says how it is laid out."""
 _WEIGHTS = ("model.bin", "model.safetensors", "pytorch_model.bin")
 
 
@@ -22,7 +24,8 @@ def build_whisper(
     tokenizer: Path | None = None,
     precision: whisper_graph.Precision = "int8",
 ) -> None:
-    """Write ``encoder.onnx``, ``decoder.onnx``, ``tokens.json`` and ``model.json``. Same input, same bytes.
+    """Write ``encoder.onnx``, ``decoder.onnx``, ``embedding.bin``, ``tokens.json`` and ``model.json``. Same input, same
+    bytes.
 
     Args:
         source: a CTranslate2 or Hugging Face directory, or a file ``model.bin``, ``*.safetensors``,
@@ -73,9 +76,9 @@ def build_whisper(
             whisper_graph.encoder(model, precision).SerializeToString(deterministic=True)
         )
         report("writing the decoder", 0.4)
-        (target / "decoder.onnx").write_bytes(
-            whisper_graph.decoder(model, precision).SerializeToString(deterministic=True)
-        )
+        decoder, embedding = whisper_graph.decoder(model, precision, external=EMBEDDING)
+        (target / "decoder.onnx").write_bytes(decoder.SerializeToString(deterministic=True))
+        (target / EMBEDDING).write_bytes(embedding)
         report("writing the tokens", 0.9)
         (target / "tokens.json").write_bytes(json.dumps(tokens, ensure_ascii=False, separators=(",", ":")).encode())
         (target / "model.json").write_bytes(json.dumps(description, indent=2).encode() + b"\n")

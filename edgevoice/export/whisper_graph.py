@@ -4,14 +4,20 @@ Encoder: ``mel`` [1, mels, T] (10 ms frames, T even, at most twice the audio pos
 ``cross_key_K`` [heads, 64, T/2] and ``cross_value_K`` [heads, T/2, 64]: what the decoder would otherwise compute
 again for every token.
 
-Decoder: ``tokens`` [B, T], ``parents`` [B] (which of the past's beams each beam goes on from), and per layer
+Decoder: ``tokens`` [B, T], ``parents`` [B] (which of the past's beams each beam goes on from), ``places`` [K] (behind
+which of the T tokens logits are wanted), ``shortlist`` [N, width] (rows of the embedding, see below), and per layer
 
 * ``cross_key_K``, ``cross_value_K`` as above, shared by all beams;
 * ``prefix_key_K`` [heads, 64, S], ``prefix_value_K`` [heads, S, 64]: a prompt that all beams share, S may be 0;
 * ``past_key_K`` [B', heads, 64, P], ``past_value_K`` [B', heads, P, 64]: the beams' own past, P may be 0
 
--> ``logits`` [B, vocabulary] of the last token, and ``key_K`` [B, heads, 64, P + T], ``value_K`` [B, heads, P + T, 64],
-which are the next step's past. A decoder run with B = 1 and S = 0 gives a past that can serve as a prefix.
+-> ``logits`` [B, K, vocabulary], ``shortlist_logits`` [B, N] of the last token, and ``key_K`` [B, heads, 64, P + T],
+``value_K`` [B, heads, P + T, 64], which are the next step's past. A decoder run with B = 1 and S = 0 gives a past that
+can serve as a prefix.
+
+Of a small model the embedding is most of the decoder, and the product with it most of a step: for few tokens their rows
+do instead, given as ``shortlist`` with K = 0. For that the embedding lies in a file of its own (ONNX's external data):
+[width, vocabulary] in the graph's precision, and behind it, when that is int8, the tokens' scales, float32.
 
 The beams are folded into the query axis wherever they share keys, so that sharing costs one matrix product.
 """
@@ -94,6 +100,16 @@ class _Graph:
         hidden = self.linear(f"{block}.mlp.2", hidden, weights[f"{block}.mlp.2.weight"], weights[f"{block}.mlp.2.bias"])
         return self.node("Add", x, hidden)
 
+    def move_out(self, file: str, names: Sequence[str]) -> bytes:
+        """What the file beside the graph has to hold, now that these constants, as far as there are such, lie there."""
+        content = b""
+        for constant in (self.constants[name] for name in names if name in self.constants):
+            place = {"location": file, "offset": len(content), "length": len(constant.raw_data)}
+            self.onnx.external_data_helper.set_external_data(constant, **place)
+            content += constant.raw_data
+            constant.ClearField("raw_data")
+        return content
+
     def model(self, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         helper = self.onnx.helper
         graph = helper.make_graph(self.nodes, name, inputs, outputs, list(self.constants.values()))
@@ -153,8 +169,8 @@ def encoder(weights: Weights, precision: Precision) -> Any:
     return graph.model("whisper-encoder", [mel], outputs)
 
 
-def decoder(weights: Weights, precision: Precision) -> Any:
-    """The decoder as an ``onnx.ModelProto``."""
+def decoder(weights: Weights, precision: Precision, external: str) -> tuple[Any, bytes]:
+    """The decoder as an ``onnx.ModelProto``, and what lies in the file beside it that is called ``external``."""
     onnx = require("onnx", extra="export")
     graph = _Graph(precision, onnx)
     dims = weights.dims
@@ -162,8 +178,13 @@ def decoder(weights: Weights, precision: Precision) -> Any:
     inputs = [
         onnx.helper.make_tensor_value_info("tokens", onnx.TensorProto.INT64, ["B", "T"]),
         onnx.helper.make_tensor_value_info("parents", onnx.TensorProto.INT64, ["B"]),
+        onnx.helper.make_tensor_value_info("places", onnx.TensorProto.INT64, ["K"]),
+        onnx.helper.make_tensor_value_info("shortlist", onnx.TensorProto.FLOAT, ["N", width]),
     ]
-    outputs = [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["B", dims.vocabulary])]
+    outputs = [
+        onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["B", "K", dims.vocabulary]),
+        onnx.helper.make_tensor_value_info("shortlist_logits", onnx.TensorProto.FLOAT, ["B", "N"]),
+    ]
 
     embedding = weights["decoder.token_embedding.weight"]
     batch, count = (
@@ -237,10 +258,14 @@ def decoder(weights: Weights, precision: Precision) -> Any:
             weights[f"{block}.cross_attn.out.bias"],
         )
         x = graph.mlp(weights, block, graph.node("Add", x, out))
+    x = graph.norm(weights, "decoder.ln", x)
+    _project(graph, graph.node("Gather", x, "places", axis=1))
     last = graph.node("Gather", x, graph.constant("minus_one", np.array(-1, np.int64)), axis=1)
-    last = graph.norm(weights, "decoder.ln", last)
-    _project(graph, last)
-    return graph.model("whisper-decoder", inputs, outputs)
+    # This way round it is twice as fast: the small matrix is the one that is laid out anew for the product.
+    columns = graph.node("MatMul", "shortlist", graph.node("Transpose", last, perm=[1, 0]))
+    graph.node("Transpose", columns, output="shortlist_logits", perm=[1, 0])
+    beside = graph.move_out(external, ["embedding", "embedding.scale"])
+    return graph.model("whisper-decoder", inputs, outputs), beside
 
 
 def _lookup(graph: _Graph, embedding: NDArray[np.float32]) -> str:

@@ -1,6 +1,7 @@
 """Beam search for the sentences of a grammar that fit the audio best.
 
-A token's score is the mean of two log-probabilities: among all tokens, and among those that the grammar allows here.
+A token's score is the mean of two log-probabilities: among all tokens (all that matter, see ``whisper_shortlist``), and
+among those that the grammar allows here.
 The first alone prefers short sentences (every word costs, whatever it is), the second alone believes the grammar in
 everything. The bonus for every word makes up for what is left of the preference: nearly all errors in noise were words
 left out. docs/speech-to-intent.md has the measurements.
@@ -15,6 +16,7 @@ from edgevoice.audio.pcm import Float32
 from edgevoice.engines.asr.token_automaton import State, TokenAutomaton
 from edgevoice.engines.asr.whisper_decode import repetition
 from edgevoice.engines.asr.whisper_net import Decoding
+from edgevoice.engines.asr.whisper_shortlist import Shortlist
 
 _FULL = 0.5
 """Weight of the log-probability among all tokens in a token's score."""
@@ -26,24 +28,18 @@ _BEHIND = 5.0
 of 1 to 150. With 6 it takes a tenth longer and is right as often; with 4 a recording that lacked the first word was
 misread."""
 
+_AFTER = 3.0
+"""The same, once there is a finished text, against that: what goes on from there is mostly made up, word by word, and
+only ends when it is given up. With 2, 3 and 5 as many are right; with 3 it takes a tenth less time than with 5."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A finished text and how it fits. All values are natural logarithms."""
+    """A finished text."""
 
     tokens: tuple[int, ...]
     score: float
     """Sum of the tokens' scores, the end included."""
-    full: float
-    """Sum of their log-probabilities among all tokens."""
-    regret: float
-    """Sum of the differences between a token's log-probability and that of the likeliest token in its place; marks at
-    the end of a sentence are not counted."""
-    worst: float
-    """The smallest of these differences."""
-    end: float
-    """Log-probability that nothing more was said: of the end, of a mark, or of the first word once more, which is what
-    Whisper writes when it sees little silence behind a command."""
     more: bool
     """Whether the grammar allows more words behind it."""
 
@@ -63,13 +59,8 @@ class _Beam:
     """The text without case, spaces and marks."""
     state: State
     score: float
-    full: float
-    regret: float
-    worst: float
     parent: int = 0
     """Its place among the beams of the step before."""
-    end: float | None = None
-    """Behind a mark after a complete sentence: the log-probability of ending before it."""
     complete: State | None = None
     """Behind a mark after a complete sentence: the state before it."""
 
@@ -82,19 +73,14 @@ class _Step:
     beam: _Beam
     parent: int
     token: int
-    full: float
-    regret: float
-    """Of this token."""
-    end: float | None
 
 
 def search(
     decoding: Decoding,
     logits: Float32,
     automaton: TokenAutomaton,
+    shortlist: Shortlist,
     *,
-    end: int,
-    suppress: Sequence[int],
     width: int,
     limit: int,
 ) -> Found:
@@ -103,58 +89,52 @@ def search(
     Args:
         decoding: its prefix is shared by all beams.
         logits: of the first token, shape [vocabulary].
-        end: the token that ends a text; those after it are no text.
-        suppress: tokens that are no text either, unless the automaton asks for them.
         width: beams.
         limit: tokens of a text at most.
     """
     speller = automaton.speller
-    mask = np.zeros(end + 1, np.float32)
-    mask[list(suppress)] = -np.inf
-    stops = [end, *speller.stops]
     finished: list[Scored] = []
     best = unfinished = -np.inf
-    beams = [_Beam((), "", automaton.start, 0.0, 0.0, 0.0, 0.0)]
-    rows = logits[None]
+    beams = [_Beam((), "", automaton.start, 0.0)]
+    rows, listed = logits[None], None
     for _ in range(limit):
         steps: list[_Step] = []
+        view = shortlist.everything if listed is None else listed.view
+        end = view.place[-1]
         for at, beam in enumerate(beams):
-            row = rows[at, : end + 1]
-            high, total = _log_sum(row + mask)
+            row = rows[at, : len(view.mask)]
+            total = _log_sum(row + view.mask)
             allowed = automaton.allowed(beam.state)
-            among = np.append(row[allowed], row[end])
+            among = np.append(row[view.place[allowed]], row[end])
             complete = beam.state.accepting
-            inside = _log_sum(among if complete else among[:-1])[1] if complete or len(allowed) else total
+            inside = _log_sum(among if complete else among[:-1]) if complete or len(allowed) else total
             scores = beam.score + _FULL * (among - total) + (1 - _FULL) * (among - inside)
-            ending = None
-            if complete:
-                again = speller.beginning.get(speller.letters[beam.tokens[0]], []) if beam.tokens else []
-                ending = _log_sum(row[[*stops, *again]])[1] - total
             for each in np.argsort(-scores[:-1])[: 2 * width]:
                 token = int(allowed[each])
                 score = float(scores[each])
-                if token in speller.final_marks or (complete and token in speller.marks):
-                    steps.append(_Step(score, beam, at, token, float(among[each] - total), 0.0, ending))
-                else:
-                    bonus = _WORD_BONUS if automaton.begins_word(beam.state, token) else 0.0
-                    regret = float(among[each]) - high
-                    steps.append(_Step(score + bonus, beam, at, token, float(among[each] - total), regret, None))
-            if ending is not None:
-                full = beam.full + float(among[-1] - total)
+                mark = token in speller.final_marks or (complete and token in speller.marks)
+                if not mark and automaton.begins_word(beam.state, token):
+                    score += _WORD_BONUS
+                steps.append(_Step(score, beam, at, token))
+            if complete:
                 more = (beam.complete or beam.state).more
-                ending = ending if beam.end is None else beam.end
-                finished.append(Scored(beam.tokens, float(scores[-1]), full, beam.regret, beam.worst, ending, more))
+                finished.append(Scored(beam.tokens, float(scores[-1]), more))
                 best = max(best, finished[-1].score)
             elif beam.tokens and beam.complete is None:
                 # Its score if the grammar did allow the end: else that would be compared with what it does allow, and
                 # the less likely that is, the better a text would be that ends there.
-                inside = _log_sum(among)[1]
+                inside = _log_sum(among)
                 short = beam.score + _FULL * (among[-1] - total) + (1 - _FULL) * (among[-1] - inside)
                 unfinished = max(unfinished, float(short))
         beams = _select(steps, automaton, width, best)
         if not beams:
             break
-        rows = decoding.step_beams([beam.tokens[-1] for beam in beams], [beam.parent for beam in beams])
+        # In a free text any word may follow.
+        listed = None if any(beam.state.free for beam in beams) else shortlist
+        for beam in beams:
+            if listed is not None:
+                listed.include(automaton.allowed(beam.state))
+        rows = decoding.step_beams([beam.tokens[-1] for beam in beams], [beam.parent for beam in beams], listed)
     return Found(sorted(finished, key=lambda text: -text.score), unfinished)
 
 
@@ -162,7 +142,7 @@ def _select(steps: list[_Step], automaton: TokenAutomaton, width: int, best: flo
     """The best beams. Those that spell the same words, and can go on in the same ways, become one: it keeps the better
     spelling and the probability of both."""
     steps.sort(key=lambda step: -step.score)
-    bound = max(best, steps[0].score if steps else best) - _BEHIND
+    bound = max(best - _AFTER, (steps[0].score if steps else best) - _BEHIND)
     beams: dict[tuple[int, str], _Beam] = {}
     for step in steps:
         if step.score < bound:
@@ -177,24 +157,19 @@ def _select(steps: list[_Step], automaton: TokenAutomaton, width: int, best: flo
             tokens = (*beam.tokens, step.token)
             if state.free and repetition(tokens):  # as a free text does when there is little silence behind it
                 continue
-            full = beam.full + step.full
             marks = step.token in (*automaton.speller.marks, *automaton.speller.final_marks)
             beams[id(state), letters] = _Beam(
                 tokens,
                 letters,
                 state,
                 step.score,
-                full,
-                beam.regret + step.regret,
-                min(beam.worst, step.regret),
                 step.parent,
-                step.end,
                 beam.state if marks and beam.state.accepting else None,
             )
     return list(beams.values())
 
 
-def _log_sum(logits: Float32) -> tuple[float, float]:
-    """The highest value, and the logarithm of the sum of exponentials."""
+def _log_sum(logits: Float32) -> float:
+    """The logarithm of the sum of exponentials."""
     high = float(logits.max())
-    return high, high + float(np.log(np.exp(logits - high).sum()))
+    return high + float(np.log(np.exp(logits - high).sum()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Float32
-from edgevoice.engines.asr.whisper_beam import Scored
+from edgevoice.engines.asr.whisper_fit import Fit
 
 BIAS = 1.965
 WEIGHTS = (0.427, 0.241, 1.466, 0.241, -0.801)
@@ -62,7 +62,7 @@ def sound(samples: Float32) -> Sound:
     return Sound(frames * FRAME / RATE, loud - floor)
 
 
-def features(text: Scored, no_speech: float) -> tuple[float, float, float, float, float]:
+def features(text: Fit, no_speech: float) -> tuple[float, float, float, float, float]:
     """What the fit of a text is judged by; all are natural logarithms, and at most 0.
 
     * The worst token: one wrong word in a long sentence makes it another sentence, however well the others fit.
@@ -71,7 +71,7 @@ def features(text: Scored, no_speech: float) -> tuple[float, float, float, float
     * The mean log-probability of a token: whether Whisper understands anything at all.
     * The log-probability that there is no speech: in noise alone Whisper hears "thank you", and nothing fits better.
     """
-    return text.worst, text.regret, text.end, text.full / (len(text.tokens) + 1), max(no_speech, QUIET)
+    return text.worst, text.regret, text.end, text.full / (text.tokens + 1), max(no_speech, QUIET)
 
 
 def length(words: int, heard: Sound) -> float:
@@ -82,7 +82,7 @@ def length(words: int, heard: Sound) -> float:
     return PER_WORD * noise * min(max(words - FEW, 0), MANY - FEW) - PER_SLOWNESS * slow
 
 
-def confidence(text: Scored, no_speech: float, words: int, heard: Sound) -> float:
+def confidence(text: Fit, no_speech: float, words: int, heard: Sound) -> float:
     """Probability that a sentence of the grammar was said, if three of four utterances are one.
 
     Args:

@@ -17,8 +17,10 @@ from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
 from edgevoice.engines.asr.whisper_confidence import confidence, sound
 from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, said_twice, token_limit
+from edgevoice.engines.asr.whisper_fit import Fit, fit
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
+from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.asr.whisper_tokens import Tokens
 from edgevoice.engines.protocols import Ending, Reading
 
@@ -28,6 +30,11 @@ _PROMPT = 100
 _NEGLIGIBLE = 1e-4
 """Readings less likely than this are left out."""
 
+_UNFINISHED = 2.0
+"""Logarithm of how much better than the best sentence an unfinished one has to fit until it is believed. In noise a
+complete order is often behind by less; one that stops in the middle is ahead by 5 and more, unless it would be complete
+there as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -35,6 +42,15 @@ class Read:
     confidence: float
     """Probability that the audio holds a sentence of the grammar at all, 0..1."""
     ending: Ending | None
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    found: Found
+    fit: Fit | None
+    """Of the best text; None when there is none."""
+    no_speech: float
+    """Log-probability that there is no speech."""
 
 
 class GrammarReader:
@@ -52,6 +68,8 @@ class GrammarReader:
         self._width = width
         self._with_prompt = prompt
         self._speller = Speller(tokens, rules.suppress)
+        always = [*self._speller.stops, *self._speller.marks, *self._speller.final_marks]
+        self._shortlist = Shortlist(net.rows, always, rules.suppress, rules.end)
         self._automaton: Automaton | None = None
         self._opening: Sequence[int] = ()
         """What stands before the place where Whisper says whether there is speech."""
@@ -82,47 +100,45 @@ class GrammarReader:
             samples: at most 30 s.
             context: seconds of audio and silence that Whisper sees; it always sees all audio.
         """
-        found, no_speech = self.search(samples, automaton, context=context)
-        if not found.texts:
+        searched = self.search(samples, automaton, context=context)
+        found = searched.found
+        if searched.fit is None:
             return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
         readings = _readings(found.texts, self._follower)
         words = len(readings[0].text.split())
-        sure = confidence(found.texts[0], no_speech, words, sound(samples))
+        sure = confidence(searched.fit, searched.no_speech, words, sound(samples))
         return Read(readings, sure, _ending(found))
 
-    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> tuple[Found, float]:
-        """What ``read`` judges by: the sentences, and the log-probability that there is no speech."""
+    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> Searched:
+        """What ``read`` judges by."""
         follower = self.prepare(automaton)
         for seconds in (context, context + MORE_CONTEXT, math.inf):
-            found, no_speech = self._search(follower, samples, seconds)
+            searched = self._search(follower, samples, seconds)
+            texts = searched.found.texts
             # A free text may repeat itself, until it sees more silence behind the audio.
-            if not found.texts or not said_twice(found.texts[0].tokens):
+            if not texts or not said_twice(texts[0].tokens):
                 break
-        return found, no_speech
+        return searched
 
-    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> tuple[Found, float]:
+    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> Searched:
         longest = self._net.audio_positions * 2 * HOP
         length = int(min(max(len(samples), context * RATE), longest))
         heard = np.zeros(length - length % (2 * HOP), np.float32)
         heard[: len(samples)] = samples[: len(heard)]
         decoding = self._net.open(self._net.encode(log_mel(heard, self._net.mels)))
-        silence = decoding.step(self._opening)
+        opening = [*self._opening, *self._rules.prefix[1:]]
+        silence, first = decoding.begin(opening, [len(self._opening) - 1, -1])
         high = silence.max()
         no_speech = float(silence[self._rules.no_speech] - high - np.log(np.exp(silence - high).sum()))
-        logits = decoding.step(self._rules.prefix[1:])
         decoding.share()
-        left = self._net.text_positions - len(self._opening) - len(self._rules.prefix)
+        left = self._net.text_positions - len(opening) - 1
         limit = min(self._rules.limit, token_limit(len(samples)), left)
-        found = search(
-            decoding,
-            logits,
-            follower,
-            end=self._rules.end,
-            suppress=self._rules.suppress,
-            width=self._width,
-            limit=limit,
-        )
-        return found, no_speech
+        found = search(decoding, first, follower, self._shortlist, width=self._width, limit=limit)
+        if not found.texts:
+            return Searched(found, None, no_speech)
+        best = found.texts[0].tokens
+        rows = np.concatenate([first[None], decoding.again(best)])
+        return Searched(found, fit(rows, best, follower, self._shortlist.everything), no_speech)
 
 
 def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading]:
@@ -143,6 +159,6 @@ def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading
 
 
 def _ending(found: Found) -> Ending:
-    if found.unfinished > found.texts[0].score:
+    if found.unfinished > found.texts[0].score + _UNFINISHED:
         return "unfinished"
     return "open" if found.texts[0].more else "closed"

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import Float32
 from edgevoice.engines import onnx
+from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.registry import require
 from edgevoice.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the model's files that this module reads; see ``edgevoice.export.whisper``."""
 
 
@@ -35,16 +36,17 @@ class WhisperNet:
             self.audio_positions = int(dims["audio_positions"])
             self.text_positions = int(dims["text_positions"])
             self.layers = int(dims["decoder_layers"])
-            heads, width = int(dims["heads"]), int(dims["width"])
+            heads, width, vocabulary = int(dims["heads"]), int(dims["width"]), int(dims["vocabulary"])
             head = width // heads
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
+        self._embedding, self._scales = _embedding(folder / "embedding.bin", width, vocabulary)
         self._encoder = onnx.session(folder / "encoder.onnx", threads=threads, varying=True)
         self._decoder = onnx.session(folder / "decoder.onnx", threads=threads, varying=True)
         self._value = require("onnxruntime").OrtValue.ortvalue_from_numpy
         self._cross_names = [output.name for output in self._encoder.get_outputs()]
         self._decoder_outputs = [output.name for output in self._decoder.get_outputs()]
-        self._past_names = [f"past_{name}" for name in self._decoder_outputs[1:]]
+        self._past_names = [f"past_{name}" for name in self._decoder_outputs if name.startswith(("key", "value"))]
         _check_inputs(folder / "encoder.onnx", self._encoder, {"mel": [1, self.mels]})
         if 2 * self.layers != len(self._cross_names):  # before the number is believed: it may be anything
             raise _damaged(
@@ -53,13 +55,16 @@ class WhisperNet:
             )
         layers = range(self.layers)
         keys = {f"{part}_key_{layer}": [heads, head] for part in ("cross", "prefix") for layer in layers}
-        _check_inputs(folder / "decoder.onnx", self._decoder, {"tokens": [], "parents": [], **keys})
-        self._empty: dict[str, Any] = {"parents": self._value(np.zeros(1, np.int64))}
+        _check_inputs(folder / "decoder.onnx", self._decoder, {"tokens": [], "parents": [], "places": [], **keys})
+        self._nothing = np.zeros((0, width), np.float32)
+        self._empty_past: dict[str, Any] = {"parents": self._value(np.zeros(1, np.int64))}
+        for layer in range(self.layers):
+            self._empty_past[f"past_key_{layer}"] = self._zeros(1, heads, head, 0)
+            self._empty_past[f"past_value_{layer}"] = self._zeros(1, heads, 0, head)
+        self._empty = dict(self._empty_past)
         for layer in range(self.layers):
             self._empty[f"prefix_key_{layer}"] = self._zeros(heads, head, 0)
             self._empty[f"prefix_value_{layer}"] = self._zeros(heads, 0, head)
-            self._empty[f"past_key_{layer}"] = self._zeros(1, heads, head, 0)
-            self._empty[f"past_value_{layer}"] = self._zeros(1, heads, 0, head)
 
     def _zeros(self, *shape: int) -> Any:
         return self._value(np.zeros(shape, np.float32))
@@ -77,12 +82,16 @@ class WhisperNet:
         """Begin to write a text about the audio that was encoded."""
         return Decoding(self, {**self._empty, **cross})
 
-    def _run(self, feed: dict[str, Any], tokens: NDArray[np.int64]) -> Float32:
+    def _run(self, feed: dict[str, Any], tokens: NDArray[np.int64]) -> tuple[Float32, Float32]:
         feed["tokens"] = self._value(tokens)
-        logits, *own = self._decoder.run_with_ort_values(self._decoder_outputs, feed)
+        logits, short, *own = self._decoder.run_with_ort_values(self._decoder_outputs, feed)
         feed.update(zip(self._past_names, own, strict=True))
-        result: Float32 = logits.numpy()
-        return result
+        return logits.numpy(), short.numpy()
+
+    def rows(self, tokens: NDArray[np.int64]) -> Float32:
+        """The tokens' rows of the embedding, which is also the output matrix: shape [tokens, width]."""
+        columns = np.asarray(self._embedding[:, tokens], np.float32)
+        return np.ascontiguousarray((columns if self._scales is None else columns * self._scales[tokens]).T)
 
 
 class Decoding:
@@ -91,11 +100,31 @@ class Decoding:
     def __init__(self, net: WhisperNet, feed: dict[str, Any]) -> None:
         self._net = net
         self._feed = feed
+        self._weights = np.zeros((0, 0), np.float32)
 
     def step(self, tokens: Sequence[int]) -> Float32:
         """Append tokens to the one text; the logits of the one after them, shape [vocabulary]."""
-        result: Float32 = self._net._run(self._feed, np.array([tokens], np.int64))[0]
+        result: Float32 = self.begin(tokens, [-1])[0]
         return result
+
+    def begin(self, tokens: Sequence[int], places: Sequence[int]) -> Float32:
+        """Append tokens to the one text.
+
+        Args:
+            places: which of them the logits follow that are wanted.
+
+        Returns:
+            Logits, shape [places, vocabulary].
+        """
+        logits, _ = self._logits([tokens], places, None)
+        result: Float32 = logits[0]
+        return result
+
+    def again(self, tokens: Sequence[int]) -> Float32:
+        """Forget the beams and append tokens to the prefix that they shared; the logits of the ones after each, shape
+        [tokens, vocabulary]."""
+        self._feed.update(self._net._empty_past)
+        return self.begin(tokens, range(len(tokens)))
 
     def share(self) -> None:
         """Make all that was written so far the prefix of all beams, which is kept only once."""
@@ -104,16 +133,27 @@ class Decoding:
             for part in ("key", "value"):
                 own = feed[f"past_{part}_{layer}"].numpy()
                 feed[f"prefix_{part}_{layer}"] = self._net._value(own[0])
-                feed[f"past_{part}_{layer}"] = self._net._empty[f"past_{part}_{layer}"]
+        feed.update(self._net._empty_past)
 
-    def step_beams(self, tokens: Sequence[int], parents: Sequence[int]) -> Float32:
-        """Append a token to each beam; the logits of the ones after them, shape [beams, vocabulary].
+    def step_beams(self, tokens: Sequence[int], parents: Sequence[int], shortlist: Shortlist | None = None) -> Float32:
+        """Append a token to each beam; the logits of the ones after them, shape [beams, vocabulary] or, if there is a
+        shortlist, [beams, its tokens].
 
         Args:
             parents: by beam, the one of the step before that it goes on from; 0 after ``share``.
         """
         self._feed["parents"] = self._net._value(np.array(parents, np.int64))
-        return self._net._run(self._feed, np.array(tokens, np.int64)[:, None])
+        each = [[token] for token in tokens]
+        return self._logits(each, [-1], None)[0][:, 0] if shortlist is None else self._logits(each, [], shortlist)[1]
+
+    def _logits(
+        self, tokens: Sequence[Sequence[int]], places: Sequence[int], shortlist: Shortlist | None
+    ) -> tuple[Float32, Float32]:
+        weights = self._net._nothing if shortlist is None else shortlist.weights
+        if weights is not self._weights:
+            self._weights, self._feed["shortlist"] = weights, self._net._value(weights)
+        self._feed["places"] = self._net._value(np.array(places, np.int64))
+        return self._net._run(self._feed, np.array(tokens, np.int64))
 
 
 def _dims(path: Path) -> dict[str, Any]:
@@ -135,6 +175,20 @@ def _dims(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
     return dims
+
+
+def _embedding(path: Path, width: int, vocabulary: int) -> tuple[NDArray[Any], Float32 | None]:
+    """The matrix [width, vocabulary], not read but mapped, and its columns' scales when it is int8."""
+    try:
+        size = path.stat().st_size
+        if size == 4 * width * vocabulary:
+            return np.memmap(path, np.float32, "r", shape=(width, vocabulary)), None
+        if size == (width + 4) * vocabulary:
+            scales = np.fromfile(path, np.float32, offset=width * vocabulary)
+            return np.memmap(path, np.int8, "r", shape=(width, vocabulary)), scales
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    raise _damaged(path, f"it has {size} bytes, and model.json is for {width} by {vocabulary} numbers")
 
 
 def _check_inputs(path: Path, session: Any, wanted: dict[str, list[int]]) -> None:
