@@ -38,15 +38,13 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# MANIFEST: recordings with their texts, one JSON object a line (audio, text); without it some are spoken by a voice.
-MANIFEST ?= build/speech/dev.jsonl
+# MANIFEST: recordings, one JSON object a line with audio, and text for word error rates; without it a voice speaks some.
+MANIFEST ?=
 bench: $(VENV)/.bench models
 	$(VENV)/bin/edgevoice models pull whisper-tiny.en-ct2 piper-en_US-joe-medium
-	$(VENV)/bin/python -m tools.bench_daemon
-	$(VENV)/bin/python -m tools.bench_tts --threads 1 2
-	$(if $(filter build/%,$(MANIFEST)),$(VENV)/bin/python -m tools.make_speech $(dir $(MANIFEST)))
-	$(VENV)/bin/python -m tools.bench_asr --manifest "$(MANIFEST)" --engine whisper faster-whisper --threads 1 2
-	$(VENV)/bin/edgevoice eval asr --manifest "$(MANIFEST)"
+	mkdir -p build
+	$(VENV)/bin/python -m tools.soundcard $(VENV)/bin/edgevoice bench run --json build/bench.json \
+		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(ARGS)
 	$(VENV)/bin/python -m tools.soundcard $(VENV)/bin/python -m tools.bench_microphone
 
 # A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.
