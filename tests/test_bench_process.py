@@ -83,6 +83,16 @@ def test_a_process_that_dies_is_no_riddle() -> None:
     killed.close()
 
 
+def test_ctrl_c_is_not_for_it() -> None:
+    process = Process(Sample(), "sample")
+    before = signal.getsignal(signal.SIGINT)
+    pid = process.load().pid
+    os.kill(pid, signal.SIGINT)
+    assert process.run(0).outcome.text == "text"
+    assert signal.getsignal(signal.SIGINT) is before
+    process.close()
+
+
 def test_errors_of_loading_arrive(capfd: pytest.CaptureFixture[str]) -> None:
     process = Process(Sample("load"), "sample")
     with pytest.raises(ModelError) as caught:

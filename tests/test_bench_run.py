@@ -25,7 +25,7 @@ from edgevoice.bench.speech import Recording
 from edgevoice.cli import bench_run
 from edgevoice.config import Config
 from edgevoice.config import load as load_config
-from edgevoice.errors import EngineError, EngineMissingError, ModelError
+from edgevoice.errors import EngineError, EngineMissingError, ModelError, OutputError
 
 PARTS = (Recording("one", perform("ooookkkk").samples, "turn on the kitchen light"),)
 
@@ -269,6 +269,18 @@ def test_ctrl_c_writes_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     out = tmp_path / "out.json"
     assert main(["bench", "run", "--json", str(out)]) == 130
     assert schema.read(out).partial
+
+
+def test_a_disk_that_is_full_does_not_take_the_tables_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("it cannot be written: No space left on device")
+
+    monkeypatch.setattr(bench_run, "_measure", lambda *_: None)
+    monkeypatch.setattr(schema, "write", full)
+    assert main(["bench", "run", "--json", str(tmp_path / "out.json")]) == OutputError.exit_code
+    assert "processor" in capsys.readouterr().out
 
 
 def test_a_manifest_of_commands_is_recognised(tmp_path: Path) -> None:

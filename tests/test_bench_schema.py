@@ -98,4 +98,21 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read(tmp_path / "none.json")
     with pytest.raises(OutputError, match="cannot be written"):
-        write(RESULT, tmp_path)
+        write(RESULT, tmp_path / "none" / "r.json")
+
+
+def test_a_result_that_cannot_be_written_leaves_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.json"
+    path.write_text("before")
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as stream:
+            stream.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write(RESULT, path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("r.json", "before")]

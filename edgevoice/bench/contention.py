@@ -18,7 +18,7 @@ import msgspec
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.bench.conditions import Conditions
 from edgevoice.bench.measure import Member, Spec, Start, Tell, metrics, series
-from edgevoice.bench.process import Loaded, Outcome, Process, Ran, Served
+from edgevoice.bench.process import Loaded, Outcome, Process, Ran, Served, uninterrupted
 from edgevoice.bench.schema import Flag, Series, State
 from edgevoice.bench.speech import Recording
 from edgevoice.errors import EdgeVoiceError
@@ -101,8 +101,9 @@ def burning(count: int) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     processes: list[BaseProcess] = [context.Process(target=_burn, daemon=True) for _ in range(count)]
     try:
-        for process in processes:
-            process.start()
+        with uninterrupted():
+            for process in processes:
+                process.start()
         yield
     finally:
         for process in processes:

@@ -6,9 +6,10 @@ import multiprocessing
 import resource
 import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -89,7 +90,8 @@ class Process:
         self._pipe, theirs = context.Pipe()
         self._name = name
         self._child = context.Process(target=serve, args=(theirs, load), name=name, daemon=True)
-        self._child.start()
+        with uninterrupted():
+            self._child.start()
         theirs.close()  # so that its end is noticed here
         self._waiting = 1  # answers that are to come: the first one says that it is loaded
 
@@ -157,9 +159,21 @@ class Process:
         )
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes that are started in here let Ctrl-C be: it is for us, who ask them for what was measured."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit, from their first moment on
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def serve(pipe: Connection, load: Load) -> None:
     """In the child: load, then run the inputs whose numbers come, until nothing more does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which asks for what was measured
     bare = status()["VmRSS"]
     began = time.perf_counter()
     try:

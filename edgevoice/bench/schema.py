@@ -281,14 +281,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write(result: Result, path: Path) -> None:
-    """Write it as JSON, to be read with ``read``.
+    """Write it as JSON, to be read with ``read``: whole, or not at all.
 
     Raises:
         OutputError: it cannot be written.
     """
+    part = path.with_name(f".{path.name}.part")
     try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise OutputError(f"it cannot be written: {error.strerror or error}", place=str(path)) from error
 
 

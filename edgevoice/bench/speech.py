@@ -12,6 +12,7 @@ import numpy as np
 
 from edgevoice.audio.convert import resample
 from edgevoice.audio.pcm import RATE, Int16
+from edgevoice.bench.process import uninterrupted
 from edgevoice.errors import EngineError
 from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
@@ -76,7 +77,9 @@ def spoken(texts: Sequence[str], voice: str = "hibari") -> list[Recording]:
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            return pool.submit(_speak, tuple(texts), voice).result()
+            with uninterrupted():
+                speaking = pool.submit(_speak, tuple(texts), voice)
+            return speaking.result()
     except BrokenProcessPool as error:
         raise EngineError(
             "it was killed while it spoke what is to be recognised", place=f"voice {voice}", remedy="give a --manifest"

@@ -135,9 +135,11 @@ def run(args: argparse.Namespace) -> int:
         except BaseException as error:  # noqa: BLE001 - raised again once what was measured is saved
             stopped = error
         result = session.result(partial=stopped is not None)
-    if args.json is not None:
-        schema.write(result, args.json)
-    print("\n".join(table.tables(result)))
+    try:
+        if args.json is not None:
+            schema.write(result, args.json)
+    finally:  # a disk that is full must not take the tables away, too
+        print("\n".join(table.tables(result)))
     if stopped is not None:
         raise stopped
     return 0
