@@ -320,12 +320,13 @@ def finish(
     draw: Callable[[S, Path], None],
     stopped: BaseException | None,
 ) -> int:
-    """Write, print and draw what there is, then raise what stopped it."""
+    """Write, print and draw what there is, then raise what stopped it. Where nothing could be measured nothing is
+    written: what an earlier run wrote stays."""
     from edgevoice.evaluate.record import write
 
-    if args.json is not None:
-        write(report, args.json)
     if measured:
+        if args.json is not None:
+            write(report, args.json)
         print("\n".join(tables(report)))
         if args.plot is not None:
             draw(report, args.plot)

@@ -203,7 +203,8 @@ class Bench:
             block = self._settings.config.input.block
             heard = asr.transcribe(recogniser, _microphone(audio), block).hypothesis.text
         written = rule(heard)
-        said = min((rule(job.text), rule(" ".join(parts))), key=lambda text: errors.words(text, written).wrong)
+        readings = [text for text in (rule(job.text), rule(" ".join(parts))) if text]
+        said = min(readings, key=lambda text: errors.words(text, written).wrong)
         result = Spoken(
             line=job.line,
             text=job.text,
