@@ -124,6 +124,21 @@ def test_every_metric_has_its_own_limit() -> None:
             judge(before, after, wrong)
 
 
+def test_limits_are_typed_as_numbers_and_by_name() -> None:
+    assert gate.parse_max_drop([]) == {}
+    assert gate.parse_max_drop(["0.02", "mel_cepstral_distance=1.5", "0.03"]) == {
+        gate.ALL_SHARES: 0.03,
+        "mel_cepstral_distance": 1.5,
+    }
+    before = measurement({"misses": parts(0, 0, 0, 0), "misses_at_threshold": parts(0, 0, 0, 0)})
+    after = measurement({"misses": parts(0, 1, 0, 0), "misses_at_threshold": parts(0, 1, 0, 0)})
+    assert judge(before, after, gate.parse_max_drop(["0.25"])).passed
+    assert not judge(before, after, gate.parse_max_drop(["0.25", "misses=0.1"])).passed
+    for wrong in ("much", "misses=", "misses=x"):
+        with pytest.raises(ConfigError, match="no drop that could be allowed; for example"):
+            gate.parse_max_drop([wrong])
+
+
 def test_a_number_is_no_limit_for_what_is_no_share() -> None:
     before = measurement({"mel_cepstral_distance": parts(0.0, 0.0)}, unit="dB")
     after = measurement({"mel_cepstral_distance": parts(gate.MAX_DISTANCE, gate.MAX_DISTANCE)}, unit="dB")

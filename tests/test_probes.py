@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from edgevoice.audio.convert import resample
-from edgevoice.audio.pcm import RATE, Int16
+from edgevoice.audio.pcm import RATE, Audio, Int16
 from edgevoice.engines import registry
 from edgevoice.errors import ConfigError, EngineError, GateError, ModelError
 from edgevoice.modelstore import ModelStore
-from edgevoice.quantize import probing, samples
-from edgevoice.quantize.gate import Measurement, judge, measure
+from edgevoice.quantize import probing, provenance, samples
+from edgevoice.quantize.gate import LayerNoise, Measurement, judge, measure
+from edgevoice.quantize.publish import publish, source_model
 
 Say = Callable[[str], Int16]
 
@@ -194,6 +195,49 @@ def test_a_bad_score_of_the_search_for_a_threshold(store: ModelStore) -> None:
     found = [threshold_for(model, talk, allowed) for allowed in (0, 1, 2, 3)]
     assert [sum(wakes(model, each, at) for each in talk) for at in found] == [0, 1, 2, 3]
     assert found[:3] == pytest.approx([0.9, 0.6, 0.3], abs=0.001)
+
+
+# All of it
+
+
+def test_what_passes_the_gate_becomes_a_version_that_the_engine_uses(
+    store: ModelStore, say: Say, tmp_path: Path
+) -> None:
+    own = ModelStore(tmp_path / "store", store.catalog)
+    own.pull(["silero-vad"], near=ModelStore())
+    source, known = source_model(own, "silero-vad")
+    lines = manifest(tmp_path, {"audio": write(tmp_path / "a.wav", say("Turn on the light."))})
+    before = measure("vad", source, lines, reference=source)
+
+    def made(bits: int) -> None:
+        folder = coarser(next(source.glob("*.onnx")), tmp_path / str(bits), bits)
+        after = measure("vad", folder, lines, reference=source)
+        noise = [LayerNoise(layer="encoder", sqnr_db=20.0), LayerNoise(layer="rnn", sqnr_db=3.0)]
+        publish(
+            own,
+            folder,
+            known,
+            name="silero-vad",
+            version=f"b{bits}",
+            recipe={"bits": bits},
+            calibration=None,
+            kept_float=(),
+            before=before,
+            after=after,
+            verdict=judge(before, after, sensitivity=noise),
+            use=True,
+        )
+
+    with pytest.raises(GateError, match=r"b2: it lost too much .*frame_error.*most noise comes from: rnn \(3.0 dB\)"):
+        made(2)
+    assert own.path("silero-vad") == source
+    made(12)
+    assert own.path("silero-vad").name == "silero-vad@b12"
+    assert provenance.faults(own.path("silero-vad")) == []
+    engine = registry.load("vad", "silero", None, own)
+    assert engine.open().feed(Audio(np.zeros(RATE, np.int16)))
+    engine.close()
+    assert str(own.rollback("silero-vad")) == "silero-vad@catalog"
 
 
 # What goes wrong

@@ -236,6 +236,17 @@ def test_verify_finds_what_was_changed_with_its_manifest(store: ModelStore, mode
     assert "make it again, or remove it with: edgevoice models remove sample@int8" in err
 
 
+def test_verify_checks_a_folder_outside_of_the_store(store: ModelStore, models: Run, tmp_path: Path) -> None:
+    published(store)
+    folder = tmp_path / "made-int8"
+    assert models("verify", str(folder))[:2] == (0, f"{folder}: good\n")
+    (folder / "model.bin").write_bytes(b"other")
+    code, _, err = models("verify", str(folder))
+    assert (code, "in the provenance" in err) == (4, True)
+    code, _, err = models("verify", str(tmp_path / "nowhere"))
+    assert (code, "there is no provenance beside the model" in err) == (4, True)
+
+
 def test_verify_finds_another_source(store: ModelStore, models: Run) -> None:
     folder = published(store)
     path = folder / "edgevoice-manifest.json"

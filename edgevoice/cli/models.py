@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     verify = actions.add_parser("verify", help="hash every file of installed models, and check their provenance")
     verify.add_argument(
-        "names", nargs="*", metavar="NAME[@VERSION]", help="default: all versions of all that are installed"
+        "names",
+        nargs="*",
+        metavar="NAME[@VERSION]",
+        help="also a path of a folder with a provenance; default: all versions of all that are installed",
     )
     verify.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     use = actions.add_parser("use", help="let a model's name stand for another version of it")
@@ -170,7 +173,7 @@ def _verify(store: "ModelStore", args: argparse.Namespace) -> int:
     damage: list[Damage] = []
     with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
         for name in names:
-            found = store.verify([name], progress) or _provenance(store, name)
+            found = _folder(name) if "/" in name else store.verify([name], progress) or _provenance(store, name)
             damage += found
             if not found:
                 good.append(name)
@@ -206,6 +209,15 @@ def _provenance(store: "ModelStore", name: str) -> "list[Damage]":
     remedy = f"make it again, or remove it with: edgevoice models remove {version}"
     faults = provenance.faults(version.path, read_manifest(version.path))
     return [Damage(str(version), path, cause, remedy) for path, cause in faults]
+
+
+def _folder(name: str) -> "list[Damage]":
+    """What is wrong with a model that lies outside of the store, by the provenance beside it."""
+    from edgevoice.modelfolder import Damage
+    from edgevoice.quantize import provenance
+
+    faults = provenance.faults(Path(name).expanduser())
+    return [Damage(name, path, cause, "make it again") for path, cause in faults]
 
 
 def _choose(store: "ModelStore", args: argparse.Namespace) -> int:

@@ -24,6 +24,8 @@ MAX_DISTANCE = 1.0
 its noise on were 1.6 apart. Much below 0.7 nothing can be told: a frame's shift in time gives that much."""
 MAX_ALARMS = 0.5
 """Allowed by default where a metric is a rate: one more false alarm in two hours of talk."""
+ALL_SHARES = ""
+"""Stands for all metrics that are shares where limits are given by name."""
 _NAMED = 5
 """Layers that a report names: enough to see a pattern, few enough to read."""
 _TOLERANCE = 1e-9
@@ -167,8 +169,8 @@ def judge(
 
     Args:
         max_drop: how much worse a metric may get, in its unit. A number is for all metrics that are shares; by name
-            for single ones. What is not named: ``MAX_DROP`` for shares, ``MAX_DISTANCE`` for distances,
-            ``MAX_ALARMS`` for rates.
+            for single ones, with ``ALL_SHARES`` for the number. What is not named: ``MAX_DROP`` for shares,
+            ``MAX_DISTANCE`` for distances, ``MAX_ALARMS`` for rates.
         sensitivity: noise by layer, for the report; of layers that stayed in float there is none.
 
     Raises:
@@ -206,6 +208,26 @@ def judge(
     return Verdict(changes=tuple(changes), layers=blamed)
 
 
+def parse_max_drop(texts: Sequence[str]) -> dict[str, float]:
+    """What was typed for ``--max-drop``, for ``judge``: numbers, and ``metric=number``; the last of a kind counts.
+
+    Raises:
+        ConfigError: one is no number.
+    """
+    found = {}
+    for text in texts:
+        name, equals, number = text.rpartition("=")
+        try:
+            found[name.strip() if equals else ALL_SHARES] = float(number)
+        except ValueError:
+            raise ConfigError(
+                f"'{text}' is no drop that could be allowed",
+                place="option --max-drop",
+                remedy="for example: --max-drop 0.01, or --max-drop mel_cepstral_distance=1.5",
+            ) from None
+    return found
+
+
 def _between(before: Measurement, after: Measurement, name: str, sign: float) -> tuple[float, float] | None:
     if name not in before.parts or name not in after.parts:
         return None
@@ -217,14 +239,11 @@ def _between(before: Measurement, after: Measurement, name: str, sign: float) ->
 
 
 def _limits(before: Measurement, max_drop: float | Mapping[str, float] | None) -> dict[str, float]:
-    share, named = MAX_DROP, dict[str, float]()
-    if isinstance(max_drop, Mapping):
-        named = dict(max_drop)
-    elif max_drop is not None:
-        share = max_drop
+    named = dict(max_drop) if isinstance(max_drop, Mapping) else {} if max_drop is None else {ALL_SHARES: max_drop}
+    share = named.pop(ALL_SHARES, MAX_DROP)
     known = [metric.name for metric in before.metrics]
-    for name, limit in [("", share), *named.items()]:
-        if name and name not in known:
+    for name, limit in [(ALL_SHARES, share), *named.items()]:
+        if name != ALL_SHARES and name not in known:
             raise ConfigError(
                 f"there is no metric '{name}' for {before.task}",
                 place="option --max-drop",
