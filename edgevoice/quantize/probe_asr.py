@@ -7,6 +7,7 @@ from edgevoice.audio.pcm import Audio
 from edgevoice.engines.protocols import AsrEngine
 from edgevoice.engines.registry import require
 from edgevoice.errors import GateError
+from edgevoice.evaluate import errors
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.evaluate.normalise import normalise
 from edgevoice.quantize import findings, samples
@@ -54,18 +55,16 @@ def transcribe(engine: AsrEngine, audio: Audio) -> tuple[str, float]:
 
 
 def word_errors(said: list[str], texts: list[str], place: str) -> Parts:
-    """Errors and words of each text, after ``edgevoice.evaluate.normalise``, as jiwer aligns them.
+    """Errors and words of each text, after ``edgevoice.evaluate.normalise``.
 
     Raises:
         GateError: a text that was said has no word in it, so that nothing can be divided by it.
     """
-    jiwer = require("jiwer", extra="quantize")
     counts, weights = [], []
     for reference, text in zip(said, texts, strict=True):
-        words = normalise(reference)
-        if not words:
+        found = errors.words(normalise(reference), normalise(text))
+        if not found.said:
             raise GateError(f"there is no word in '{reference:.40}'", place=place)
-        aligned = jiwer.process_words(words, normalise(text))
-        counts.append(float(aligned.substitutions + aligned.deletions + aligned.insertions))
-        weights.append(float(len(words.split())))
+        counts.append(float(found.wrong))
+        weights.append(float(found.said))
     return Parts(counts=tuple(counts), weights=tuple(weights))
