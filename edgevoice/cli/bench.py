@@ -5,7 +5,7 @@ import importlib
 
 HELP = "measure engines and the whole daemon on this machine, compare results, guard against getting slower"
 
-ACTIONS = ("run", "compare", "check")
+ACTIONS = ("run", "compare", "check", "html")
 """Each is a module ``edgevoice.cli.bench_<action>`` with HELP, add_arguments and run."""
 
 
