@@ -172,6 +172,20 @@ def test_energy_is_that_of_its_own_runs(bench: Bench, tmp_path: Path) -> None:
     assert spent == pytest.approx([3.0, 1.0])
 
 
+def test_a_figure_that_never_comes_is_no_doubt(bench: Bench) -> None:
+    made = Group(
+        0,
+        [bench.spec("A", steady(0.1), main="answer_ms")],
+        Limits(seconds=2.0, loads=1),
+        start=bench.start,
+        clock=bench.clock,
+    )
+    made.run()
+    (series,) = made.series()
+    assert (series.state, made.ratios()) == ("measured", [])
+    assert {flag.kind for flag in series.flags} <= {"background_load"}
+
+
 def test_texts_are_kept_for_accuracy(bench: Bench) -> None:
     made = group(bench, {"A": steady(0.1)}, Limits(loads=1))
     made.run()

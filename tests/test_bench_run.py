@@ -17,7 +17,7 @@ from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, perform
 from test_bench_schema import BOARD
 
 from edgevoice.__main__ import main
-from edgevoice.bench import accuracy, measure, peers, plan, schema, session, speech, table
+from edgevoice.bench import accuracy, manifests, measure, peers, plan, schema, session, table
 from edgevoice.bench.measure import Limits, Spec
 from edgevoice.bench.peers import Theirs
 from edgevoice.bench.session import Session
@@ -25,7 +25,7 @@ from edgevoice.bench.speech import Recording
 from edgevoice.cli import bench_run
 from edgevoice.config import Config
 from edgevoice.config import load as load_config
-from edgevoice.errors import EngineError, EngineMissingError, ModelError, OutputError
+from edgevoice.errors import ConfigError, EngineError, EngineMissingError, ModelError, OutputError
 
 PARTS = (Recording("one", perform("ooookkkk").samples, "turn on the kitchen light"),)
 
@@ -283,19 +283,70 @@ def test_a_disk_that_is_full_does_not_take_the_tables_away(
     assert "processor" in capsys.readouterr().out
 
 
-def test_a_manifest_of_commands_is_recognised(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
-    commands, texts = tmp_path / "commands.jsonl", tmp_path / "texts.jsonl"
-    commands.write_text('{"audio": "a.wav", "intent": "LightOn", "slots": {"area": "kitchen"}}\n')
-    texts.write_text('{"audio": "a.wav", "text": "what they said"}\n')
-    _, items = bench_run._checked(parse("--manifest", str(commands)))
-    assert [item.intent for item in items] == ["LightOn"]
-    assert bench_run._checked(parse("--manifest", str(texts)))[1] == []
-    (read,) = speech.recordings(texts)
-    assert (read.text, len(read.samples)) == ("what they said", 16_000)
+MANIFESTS = {
+    "commands": '{"audio": "a.wav", "intent": "LightOn", "slots": {"area": "kitchen"}}',
+    "wake": '{"audio": "a.wav"}\n{"audio": "b.wav", "phrase": "hey jarvis"}',
+    "speech": '{"audio": "a.wav", "speech": [[0.1, 0.5]]}',
+    "texts": '{"audio": "a.wav", "text": "what they said"}',
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(tmp_path / name, np.zeros(16_000, np.int16), 16_000)
+    for name, text in MANIFESTS.items():
+        (tmp_path / f"{name}.jsonl").write_text(f"{text}\n")
+    return tmp_path
+
+
+def test_manifests_are_known_by_what_they_say(folder: Path) -> None:
+    typed = [word for name in MANIFESTS for word in ("--manifest", str(folder / f"{name}.jsonl"))]
+    _, given = bench_run._checked(parse(*typed))
+    assert [item.intent for item in given.commands] == ["LightOn"]
+    assert [item.phrase for item in given.wake] == [None, "hey jarvis"]
+    assert len(given.speech) == 1
+    assert [(part.text, len(part.samples)) for part in given.texts] == [("what they said", 16_000)]
+    assert [part.name for part in given.of("wake", "texts")] == ["a.wav", "b.wav"]
+    assert bench_run._checked(parse())[1] == manifests.Given()
+
+
+def test_two_manifests_of_a_kind_are_refused(folder: Path) -> None:
+    other = folder / "other.jsonl"
+    other.write_text(MANIFESTS["wake"] + "\n")
+    with pytest.raises(ConfigError, match="it is for wake, and so is"):
+        bench_run._checked(parse("--manifest", str(folder / "wake.jsonl"), "--manifest", str(other)))
+
+
+def test_a_manifest_of_commands_is_checked_with_the_grammar(folder: Path) -> None:
+    (folder / "commands.jsonl").write_text(MANIFESTS["commands"].replace("LightOn", "LightUp"))
+    with pytest.raises(ConfigError, match="no intent 'LightUp'"):
+        bench_run._checked(parse("--manifest", str(folder / "commands.jsonl")))
+
+
+def test_an_evaluation_is_a_stage_that_may_be_stopped() -> None:
+    class Does:
+        def do(self, job: int) -> int:
+            if job == 3:
+                raise KeyboardInterrupt
+            return 10 * job
+
+    def judge(done: list[int]) -> list[schema.Accuracy]:
+        assert done == [10, 20]
+        made = schema.Accuracy(
+            task="asr", engine="e", model="m", metric="wer", better="lower", value=0.1, interval=None, n=len(done)
+        )
+        return [made]
+
+    stage = accuracy.Evaluated("numbers", Does, [1, 2, 3, 4], judge)
+    made = Session({}, describe=lambda: BOARD, clock=lambda: 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        made.take(stage, lambda what, part: None)
+    assert [one.n for one in made.result(partial=True).accuracy] == [2]
+    assert accuracy.Evaluated("nothing", Does, [], judge).accuracy() == []
 
 
 def test_what_was_typed_stands_in_the_result() -> None:
     args = parse("--only", "asr", "--peer-model", "vosk=vosk-ko", "--manifest", "x.jsonl")
     typed = bench_run._options(args, load_config(Path(os.devnull), environ={}))["typed"]
-    assert (typed["only"], typed["peer_model"], typed["manifest"]) == (("asr",), ["vosk=vosk-ko"], "x.jsonl")
+    assert (typed["only"], typed["peer_model"], typed["manifest"]) == (("asr",), ["vosk=vosk-ko"], ["x.jsonl"])

@@ -259,7 +259,10 @@ class Group:
         )
 
     def _doubts(self, member: Member) -> list[Flag]:
-        count = len(member.main)
+        whole = [runs for runs in member.rounds if len(runs) == len(member.loaded.inputs)]
+        count = len(whole)
+        if whole and not member.main:  # turns that end without a reply have no such figure
+            return []
         if count < self._limits.rounds:
             return [Flag(kind="few_samples", text=f"the time allowed {count} rounds, not {self._limits.rounds}")]
         known = stats.relative_half_width(member.main)

@@ -234,10 +234,11 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """``wer``, ``intent_accuracy``, ``miss_rate``, ..."""
     better: Literal["lower", "higher"]
     value: float
-    """A share, 0..1 (a word error rate may exceed 1)."""
+    """A share, 0..1 (a word error rate may exceed 1); ``false_alarms_per_hour`` is what it says."""
     interval: Interval | None
+    """95 %."""
     n: int
-    """What it was counted over: words for WER, else recordings."""
+    """What it was counted over: words for WER, frames for ``frame_error``, else recordings."""
     condition: str = "clean"
     """For example ``kitchen.flac 6 dB``."""
     each: tuple[Counted, ...] = ()

@@ -66,7 +66,7 @@ class Session:
                 if isinstance(stage, Group):
                     self._ratios += stage.ratios()
                     self._absent += map(_absent, stage.skipped)
-                elif isinstance(stage, accuracy.Understanding):
+                elif isinstance(stage, accuracy.Evaluated):
                     self._accuracy += stage.accuracy()
             finally:
                 stage.close()

@@ -143,10 +143,11 @@ def _contention(found: Sequence[Series]) -> list[list[str]]:
 def _notes(result: Result) -> Iterator[str]:
     if any(one.peer for one in result.series):
         yield from ("", "* another project's engine")
-    rates = [one for one in result.accuracy if one.metric != "wer"]
-    for one in rates:
-        interval = "" if one.interval is None else f" ({one.interval.low:.1%} to {one.interval.high:.1%})"
-        yield f"{one.metric.replace('_', ' ')} of {one.engine}: {one.value:.1%}{interval}, n = {one.n}"
+    for one in result.accuracy:
+        if one.metric != "wer":
+            form = "{:.2f}" if one.metric.endswith("_per_hour") else "{:.1%}"
+            interval = f" ({form} to {form})".format(one.interval.low, one.interval.high) if one.interval else ""
+            yield f"{one.metric.replace('_', ' ')} of {one.engine}: {form.format(one.value)}{interval}, n = {one.n}"
     if result.absent:
         yield from ("", "not measured")
         for absent in result.absent:

@@ -99,7 +99,7 @@ class TurnSubject:
         """One turn. ``silence_ms``, ``recognition_ms``, ``intent_ms``, ``action_ms``, ``first_audio_ms`` and
         ``answer_ms`` as the daemon reports them; ``response_ms``: from the end of speech, by the recording's own
         energy, to the first audio, unless listening ended before it; ``cut_off_percent``: 100 if it did;
-        ``unanswered_percent``: 100 if nothing was understood."""
+        ``unanswered_percent``: 100 if nothing was understood, or answering failed."""
         part = self._parts[number]
         lead, tail = noise(LEAD, 1), noise(TAIL, 2)
         samples = np.concatenate([lead, part.samples, tail])
@@ -141,7 +141,7 @@ class TurnSubject:
         finally:
             for worker in workers.values():
                 await worker.close()
-        values["unanswered_percent"] = [NO if "answered" in outcomes else YES]
+        values["unanswered_percent"] = [NO if {"answered", "silent"} & set(outcomes) else YES]
         return Outcome(values, 0.0)
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from edgevoice.cli.common import add_config_arguments, load_config
 
 if TYPE_CHECKING:
+    from edgevoice.bench.manifests import Given
     from edgevoice.bench.measure import Limits, Spec, Tell
     from edgevoice.bench.plan import Wanted
     from edgevoice.bench.session import Session
     from edgevoice.bench.speech import Recording
     from edgevoice.config import Config
-    from edgevoice.evaluate.manifest import Item
 
 HELP = "measure engines, whole turns, idle load and heat on this machine"
 
@@ -43,11 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--manifest",
         type=Path,
+        action="append",
+        default=[],
         metavar="FILE",
-        help="recordings: JSON lines with audio, and maybe text or intent and slots, which adds accuracy; without it a "
-        "voice speaks some",
+        help="recordings: JSON lines with audio; with text, intent and slots, phrase, or speech, which adds accuracy; "
+        "one of each kind may be given. Without it a voice speaks some",
     )
-    parser.add_argument("--limit", type=_positive, metavar="N", help="only the first N recordings (default: 20)")
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="only the first N recordings of a manifest (default: 20)"
+    )
     parser.add_argument(
         "--grammar",
         type=Path,
@@ -125,13 +129,13 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.bench.session import Session
     from edgevoice.cli.progress import ProgressLine
 
-    config, items = _checked(args)
+    config, given = _checked(args)
     stopped: BaseException | None = None
     with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
         tell = _teller(progress)
         session = Session(_options(args, config))
         try:
-            _measure(args, config, items, session, tell)
+            _measure(args, config, given, session, tell)
         except BaseException as error:  # noqa: BLE001 - raised again once what was measured is saved
             stopped = error
         result = session.result(partial=stopped is not None)
@@ -145,20 +149,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _checked(args: argparse.Namespace) -> "tuple[Config, list[Item]]":
-    """The configuration and the commands of the manifest, if it has some.
+def _checked(args: argparse.Namespace) -> "tuple[Config, Given]":
+    """The configuration, and what the manifests hold.
 
     Raises:
         ConfigError: with all that is wrong with what was typed. OutputError: the result could not be written.
     """
-    from edgevoice.bench import plan
+    from edgevoice.bench import manifests, plan
     from edgevoice.bench.peers import PEERS
     from edgevoice.bench.subjects import VARIANTS
     from edgevoice.errors import ConfigError
-    from edgevoice.evaluate import manifest
     from edgevoice.evaluate.listening import with_grammars
     from edgevoice.suggest import did_you_mean
-    from edgevoice.think.grammar import Grammar
 
     mistakes = []
     for option, given, known in (
@@ -179,25 +181,7 @@ def _checked(args: argparse.Namespace) -> "tuple[Config, list[Item]]":
     if mistakes:
         raise ConfigError("\n".join(mistakes) if len(mistakes) == 1 else "\n".join(["several mistakes", *mistakes]))
     config = with_grammars(load_config(args), args.grammar)
-    items = []
-    if args.manifest is not None and _has_intents(args.manifest):
-        items = manifest.load(args.manifest, _limit(args))
-        manifest.check(items, Grammar.load(config.packs()), args.manifest)
-    return config, items
-
-
-def _has_intents(path: Path) -> bool:
-    """Whether a manifest is one of commands; what is wrong with it is said later."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return '"intent"' in stream.readline()
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _limit(args: argparse.Namespace) -> int:
-    limit: int = args.limit or RECORDINGS
-    return limit
+    return config, manifests.load(args.manifest, config, args.limit or RECORDINGS)
 
 
 def _teller(progress: Any) -> "Tell":
@@ -234,8 +218,8 @@ def _options(args: argparse.Namespace, config: "Config") -> dict[str, Any]:
     return {"typed": typed, "block": config.input.block, **chosen}
 
 
-def _measure(args: argparse.Namespace, config: "Config", items: "list[Item]", session: "Session", tell: "Tell") -> None:
-    from edgevoice.bench import plan, speech
+def _measure(args: argparse.Namespace, config: "Config", given: "Given", session: "Session", tell: "Tell") -> None:
+    from edgevoice.bench import accuracy, plan, speech
     from edgevoice.bench.measure import Limits
 
     parts = args.only or PARTS
@@ -243,30 +227,33 @@ def _measure(args: argparse.Namespace, config: "Config", items: "list[Item]", se
     limits = Limits(
         seconds=args.seconds or limits.seconds, narrow=(args.narrow or 100 * limits.narrow) / 100, rounds=limits.rounds
     )
-    heard: list[Recording] = []
-    if {"wake", "vad", "asr", "contention"} & set(parts):
-        if args.manifest is not None:
-            heard = speech.recordings(args.manifest, _limit(args))
-        else:
-            tell("a voice speaks what is to be recognised", 0.0)
-            heard = speech.spoken(speech.SENTENCES)
-    wanted = _wanted(args, config, heard)
+    heard = given.of("texts", "commands")
+    streamed = given.of("wake", "speech", "texts", "commands")
+    if ("asr" in parts and not heard) or ({"wake", "vad", "contention"} & set(parts) and not streamed):
+        tell("a voice speaks what is to be recognised", 0.0)
+        spoken = tuple(speech.spoken(speech.SENTENCES))
+        heard, streamed = heard or spoken, streamed or spoken
     for task in plan.ENGINE_TASKS:
         if task in parts:
-            session.take_all(plan.specs(task, wanted), limits, tell, heard)
-    if {"turn"} & set(parts) or args.minutes:
-        _turns(args, config, items, session, limits, tell)
+            recordings = heard if task == "asr" else streamed
+            session.take_all(plan.specs(task, _wanted(args, config, recordings)), limits, tell, recordings)
+    if "turn" in parts or args.minutes:
+        _turns(args, config, given, session, limits, tell)
     if "idle" in parts:
         _idle(args, config, session, limits, tell)
     if "contention" in parts:
-        _contention(args, config, heard, session, limits, tell)
-    if items and {"asr", "turn"} & set(parts):
-        from edgevoice.bench.accuracy import Understanding
+        _contention(args, config, streamed, session, limits, tell)
+    if given.wake and "wake" in parts:
+        session.take(accuracy.waking(config, given.wake), tell)
+    if given.speech and "vad" in parts:
+        session.take(accuracy.detecting(config, given.speech), tell)
+    if given.commands and {"asr", "turn"} & set(parts):
+        session.take(accuracy.understanding(config, given.commands), tell)
+    if "tts" in parts and (texts := [part.text for part in given.texts if part.text]):
+        session.take(accuracy.speaking(config, texts), tell)
 
-        session.take(Understanding(config, items), tell)
 
-
-def _wanted(args: argparse.Namespace, config: "Config", heard: "list[Recording]") -> "Wanted":
+def _wanted(args: argparse.Namespace, config: "Config", heard: "tuple[Recording, ...]") -> "Wanted":
     import os
 
     from edgevoice.bench.plan import Wanted
@@ -274,7 +261,7 @@ def _wanted(args: argparse.Namespace, config: "Config", heard: "list[Recording]"
     cores = len(os.sched_getaffinity(0))
     return Wanted(
         config=config,
-        recordings=tuple(heard),
+        recordings=heard,
         threads=args.threads or tuple(range(1, min(cores, MOST_THREADS) + 1)),
         variants=args.variants or ("plain", "stream"),
         engines=None if args.engines is None else frozenset(args.engines),
@@ -300,7 +287,7 @@ def _daemon(config: "Config", kind: Any, task: Any, load: Callable[[], Any], mai
 
 
 def _turns(
-    args: argparse.Namespace, config: "Config", items: "list[Item]", session: "Session", limits: "Limits", tell: "Tell"
+    args: argparse.Namespace, config: "Config", given: "Given", session: "Session", limits: "Limits", tell: "Tell"
 ) -> None:
     import dataclasses
 
@@ -308,12 +295,11 @@ def _turns(
     from edgevoice.bench.soak import Soak
     from edgevoice.bench.turn import Assisting
 
-    if items:
-        commands = speech.recordings(args.manifest, _limit(args))
-    else:
+    commands = given.of("commands")
+    if not commands:
         tell("a voice speaks commands", 0.0)
-        commands = speech.spoken(speech.COMMANDS)
-    load = Assisting(config, tuple(commands), args.realtime)
+        commands = tuple(speech.spoken(speech.COMMANDS))
+    load = Assisting(config, commands, args.realtime)
     spec = _daemon(config, "turn", "turn", load, "answer_ms")
     spec = dataclasses.replace(spec, variant="realtime" if args.realtime else "")
     if "turn" in (args.only or PARTS):
@@ -349,7 +335,7 @@ def _idle(args: argparse.Namespace, config: "Config", session: "Session", limits
 def _contention(
     args: argparse.Namespace,
     config: "Config",
-    heard: "list[Recording]",
+    heard: "tuple[Recording, ...]",
     session: "Session",
     limits: "Limits",
     tell: "Tell",
