@@ -11,7 +11,20 @@ from edgevoice import __version__
 from edgevoice.cli import streams
 from edgevoice.errors import EdgeVoiceError
 
-COMMANDS = ("run", "say", "transcribe", "intent", "intents", "eval", "bench", "devices", "doctor", "models", "config")
+COMMANDS = (
+    "run",
+    "say",
+    "transcribe",
+    "intent",
+    "intents",
+    "eval",
+    "bench",
+    "tune",
+    "devices",
+    "doctor",
+    "models",
+    "config",
+)
 """Each is a module of ``edgevoice.cli`` with HELP, add_arguments and run."""
 
 DEFECT = 70

@@ -14,6 +14,7 @@
      |- TextError                  9   a text that cannot be spoken
      |- OutputError               10   a file could not be written (disk full, no permission)
      |- GateError                 11   a model is worse than it may be, or nothing shows that it is not
+     |- BudgetError               12   nothing here keeps the budgets, or nothing was found in time
 
 The number is the exit code of a command that ends with that error; 0 is success, 2 wrong usage of the command line
 (argparse), 130 an interrupt from the keyboard, 143 SIGTERM before there was a daemon to stop (which ends with 0). Any
@@ -103,3 +104,7 @@ class OutputError(EdgeVoiceError):
 
 class GateError(EdgeVoiceError):
     exit_code = 11
+
+
+class BudgetError(EdgeVoiceError):
+    exit_code = 12

@@ -73,7 +73,7 @@ budget_sets = st.builds(
 
 
 @given(worlds, budget_sets, st.sampled_from(PREFER))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_winner_keeps_the_budgets_and_is_not_dominated(world: World, budgets: Budgets, prefer: Prefer) -> None:
     found = search(world, budgets, prefer=prefer)
     possible = [point for point in everything(world) if not excess(point, budgets)]
@@ -93,7 +93,7 @@ def test_winner_keeps_the_budgets_and_is_not_dominated(world: World, budgets: Bu
 
 
 @given(worlds, budget_sets, st.integers(0, 200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_resumed_search_ends_as_one_that_was_not_interrupted(world: World, budgets: Budgets, at: int) -> None:
     def stop(count: int) -> None:
         if count >= at:

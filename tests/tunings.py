@@ -85,7 +85,8 @@ class WorldMeasurer:
             if self.world.broken & {str(value) for _, value in trial.settings}:
                 yield Failed("it is broken")
                 return
-            yield Loaded(seconds=0.1, bare_mb=BARE, loaded_mb=BARE + self._memory(trial))
+            memory = BARE + self._memory(trial)
+            yield Loaded(seconds=0.1, bare_mb=BARE, loaded_mb=memory, peak_mb=memory)
             for number in inputs:
                 self._interrupt(len(self.asked))
                 self.asked.append((trial, number))

@@ -1,8 +1,8 @@
 """One point out of the parts that were measured apart, and what can be said of it before everything is measured.
 
-Parts run at different times in a turn, so their costs add up: memory of all, and for the latency every recording with
-every reply. Bounds are exact for the recordings at hand: they say "impossible" only when no outcome of what is still to
-be measured could keep the budget.
+Parts load one after the other, and run at different times in a turn, so their costs add up: memory of all, and for the
+latency every recording with every reply. Bounds are exact for the recordings at hand: they say "impossible" only when
+no outcome of what is still to be measured could keep the budget.
 """
 
 from collections.abc import Sequence
@@ -50,9 +50,16 @@ class Combination:
         return _point(heard, latencies, self._memory(), _idle(self.idle.outcomes.values()))
 
     def _memory(self) -> float:
-        parts = (self.hear, self.speak, self.idle)
-        bare = max((part.loaded.bare_mb for part in parts if part.loaded is not None), default=0.0)
-        return bare + sum(part.added_mb for part in parts)
+        """The peak: while one of them loads, those before it are there, as far as they stay; or while one works."""
+        parts = [(part, part.loaded) for part in (self.idle, self.hear, self.speak) if part.loaded is not None]
+        there = max((loaded.bare_mb for _, loaded in parts), default=0.0)
+        peak = there
+        for _, loaded in parts:
+            peak = max(peak, there + loaded.peak_mb - loaded.bare_mb)
+            there += loaded.loaded_mb - loaded.bare_mb
+        # A peak of work is only seen where it is above that of loading.
+        grown = [part.peak_mb - loaded.loaded_mb for part, loaded in parts if part.peak_mb > loaded.peak_mb]
+        return max(peak, there + max(grown, default=0.0))
 
     def impossible(self, budgets: Budgets, inputs: Inputs) -> str:
         """Which field of ``Budgets`` cannot be kept any more, whatever else is measured; empty when all may be."""
@@ -88,8 +95,7 @@ def whole(record: Record, inputs: Inputs) -> Point:
     heard = [by_input[at] for at in range(inputs.recordings)]
     spoken = [by_input[inputs.recordings + at].latency_ms or 0.0 for at in range(inputs.sentences)]
     latencies = [outcome.latency_ms + first for outcome in heard if outcome.latency_ms is not None for first in spoken]
-    loaded = record.loaded.bare_mb if record.loaded is not None else 0.0
-    return _point(heard, latencies, loaded + record.added_mb, _idle(by_input.values()))
+    return _point(heard, latencies, record.peak_mb, _idle(by_input.values()))
 
 
 def _idle(outcomes: object) -> float:

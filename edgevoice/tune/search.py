@@ -282,11 +282,12 @@ class _Race:
             record = search._measure(trial, count, lambda record: bool(self._impossible(record.first(count))))
             if record.failure:
                 continue
-            if broken := self._impossible(record.first(count)):
-                search._dropped[trial] = f"it cannot keep the budget of {NAMES[broken]}"
-                if broken == "latency_ms":
+            if broken := self._impossible(self._needed(record, count)):
+                budgets = " or ".join(NAMES[name] for name in sorted(broken))
+                search._dropped[trial] = f"it cannot keep the budget of {budgets}"
+                if broken == {"latency_ms"}:
                     self._slow.append(trial)
-                elif broken in ("accuracy", "wer"):
+                elif broken <= {"accuracy", "wer"}:
                     self._wrong.append(trial)
                 continue
             alive.append(trial)
@@ -300,12 +301,11 @@ class _Race:
             return "one that hears better is wrong too often already"
         return ""
 
-    def _impossible(self, record: Record) -> str:
-        """Which budget cannot be kept with any voice."""
-        broken = [
-            combination.impossible(self._search.budgets, self._search.inputs) for combination in self._with(record)
-        ]
-        return broken[0] if all(broken) else ""
+    def _impossible(self, record: Record) -> set[str]:
+        """Which budget each voice cannot keep any more; nothing when some voice may still keep all."""
+        search = self._search
+        broken = [combination.impossible(search.budgets, search.inputs) for combination in self._with(record)]
+        return set(broken) if all(broken) else set()
 
     def _with(self, record: Record) -> list[Combination]:
         return [Combination(record, voice, self._idle) for voice in self._voices]
@@ -322,7 +322,7 @@ class _Race:
         search = self._search
         points = []
         for trial in trials:
-            found = [each.point() for each in self._with(search.ledger.record(trial).first(count))]
+            found = [each.point() for each in self._with(self._needed(search.ledger.record(trial), count))]
             points.append(min(found, key=self._rank))
         ranks = layers(points)
         keys = {
@@ -330,6 +330,13 @@ class _Race:
             for trial, point, layer in zip(trials, points, ranks, strict=True)
         }
         return sorted(trials, key=lambda trial: keys[trial])
+
+    def _needed(self, record: Record, count: int) -> Record:
+        """What so many recordings told, without what was measured after a budget was known to be broken."""
+        for number in range(count):
+            if self._impossible(known := record.first(number)):
+                return known
+        return record.first(count)
 
     def _rank(self, point: Point) -> tuple[float, tuple[float, ...]]:
         return sum(excess(point, self._search.budgets).values()), order(point, self._search.prefer)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from edgevoice.config import Config
+from edgevoice.config import Chosen, Config
 from edgevoice.tune.trial import Trial, Value
 
 BLOCKS = (512, 1024, 2048)
@@ -81,7 +81,7 @@ def build(
 
     Args:
         config: what is not varied stays as it is here, and its own values are among those that are tried.
-        recognisers, voices: engine and model (or voice) of what is installed.
+        recognisers, voices: engine and model (or voice) of what is here.
         cores: that may be used.
         keep: keys, or beginnings of keys, of what must stay as it is: ``tts``, ``asr.whisper.prompt``.
         commands, free_text: what is recognised; options without an effect on it do not vary.
@@ -132,18 +132,15 @@ class _Builder:
         self.axes: dict[str, Axis] = {}
 
     def chosen(self, task: str, found: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Engines with their models, less those that what is kept rules out; what is configured is always there."""
+        """Engines with their models, less those that what is kept rules out."""
         section = getattr(self._config, task)
-        own = (section.engine, _model(section.chosen))
-        kept = []
-        for engine, model in dict.fromkeys([own, *found]):
-            other_engine = engine != own[0]
-            if other_engine and self._kept(f"{task}.engine"):
-                continue
-            if engine == own[0] and model != own[1] and self._kept(f"{task}.{engine}.{_model_key(section.chosen)}"):
-                continue
-            kept.append((engine, model))
-        return kept
+        own, own_model = configured_model(section)
+        return [
+            (engine, model)
+            for engine, model in dict.fromkeys(found)
+            if (engine == own or not self._kept(f"{task}.engine"))
+            and (engine != own or model == own_model or not self._kept(f"{task}.{engine}.{_model_key(section.chosen)}"))
+        ]
 
     def trials(self, part: str, axes: Sequence[Axis]) -> list[Trial]:
         """All combinations of the values, those of the configuration among them."""
@@ -185,8 +182,9 @@ def _model_key(options: msgspec.Struct) -> str:
     return "model" if hasattr(options, "model") else "voice"
 
 
-def _model(options: msgspec.Struct) -> str:
-    return str(getattr(options, _model_key(options)))
+def configured_model(section: Chosen) -> tuple[str, str]:
+    """Engine and model (or voice)."""
+    return section.engine, str(getattr(section.chosen, _model_key(section.chosen)))
 
 
 def keys(config: Config) -> Iterator[str]:

@@ -33,12 +33,10 @@ class Record(msgspec.Struct, kw_only=True):
     """Why it does not work here; empty when it does."""
 
     @property
-    def added_mb(self) -> float:
-        """Memory that the part adds to a bare process, at its peak so far."""
-        if self.loaded is None:
-            return 0.0
-        peak = max((outcome.peak_mb for outcome in self.outcomes.values()), default=0.0)
-        return max(peak, self.loaded.loaded_mb) - self.loaded.bare_mb
+    def peak_mb(self) -> float:
+        """Most memory of the process so far."""
+        loading = 0.0 if self.loaded is None else self.loaded.peak_mb
+        return max([loading, *(outcome.peak_mb for outcome in self.outcomes.values())])
 
     def first(self, count: int) -> "Record":
         """What is known after so many inputs."""
@@ -60,7 +58,8 @@ class Ledger:
 
     Args:
         path: the file; None keeps everything in memory.
-        key: what must be the same for figures to go together, by name: machine, versions, recordings ...
+        key: what must be the same for figures to go together, by name: machine, versions, recordings ... A name that
+            only one of two runs has, such as that of a model which has come since, does not part them.
         expired: whether the time is up.
         on_outcome: called after every input that was measured, with the trial.
     """
@@ -82,7 +81,8 @@ class Ledger:
         self._records: dict[Trial, Record] = {}
 
     def restore(self) -> int:
-        """Read what an earlier run left; how many outcomes those are, 0 without a file.
+        """Read what an earlier run left; how many outcomes those are, 0 without a file. What did not work is forgotten:
+        perhaps it has been mended.
 
         Raises:
             ConfigError: it is no such file, or of another machine, other versions ...
@@ -101,15 +101,16 @@ class Ledger:
                 f"it has format {found.format}, this version reads {FORMAT}", place=str(self._path), remedy=again
             )
         other = [
-            f"{name} is '{self._key.get(name, 'nothing')}' and was '{found.key.get(name, 'nothing')}'"
-            for name in sorted({*found.key, *self._key})
-            if found.key.get(name) != self._key.get(name)
+            f"{name} is '{self._key[name]}' and was '{found.key[name]}'"
+            for name in sorted(found.key.keys() & self._key.keys())
+            if found.key[name] != self._key[name]
         ]
         if other:
             cause = "it was measured under other conditions: " + "; ".join(other)
             raise ConfigError(cause, place=str(self._path), remedy=again)
-        self._records = {record.trial: record for record in found.records}
-        return sum(len(record.outcomes) for record in found.records)
+        self._key = found.key | self._key
+        self._records = {record.trial: record for record in found.records if not record.failure}
+        return sum(len(record.outcomes) for record in self._records.values())
 
     def record(self, trial: Trial) -> Record:
         """What is known of a trial."""

@@ -39,6 +39,9 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     bare_mb: float
     """Resident memory before loading; what all processes have."""
     loaded_mb: float
+    """Resident memory after loading."""
+    peak_mb: float
+    """Most while it loaded: what is read may lie there twice for a moment."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
