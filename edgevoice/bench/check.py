@@ -15,6 +15,8 @@ POINTS = 1.0
 STARTING = ("load_s", "cold_ms")
 """Judged only where a tolerance is named: the first use depends on what the system still had in its memory."""
 
+_FAILED = ": failed in B: "
+
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
@@ -38,7 +40,7 @@ def check(comparison: Comparison, tolerances: Mapping[str, float], *, subset: bo
     sure = [one for one in changes if one.interval is not None or one.unit == "MB"]
     unsure = [*_slower([one for one in changes if one not in sure], tolerances)]
     worse = [*_slower(sure, tolerances), *_wronger(comparison.accuracy, tolerances)]
-    failed = [text for text in comparison.failed if ": failed in B: " in text]
+    failed = [text.replace(_FAILED, ": it failed: ", 1) for text in comparison.failed if _FAILED in text]
     gone = failed if subset else [*failed, *(f"{name}: it is only in the baseline" for name in comparison.only_a)]
     judged = len(sure) + len(comparison.accuracy)
     return Check(
