@@ -121,6 +121,14 @@ def children() -> set[int]:
     return {int(child) for task in tasks for child in (task / "children").read_text("ascii").split()}
 
 
+def test_processor_time_grows_with_work() -> None:
+    before = cpu_seconds(os.getpid())
+    while cpu_seconds(os.getpid()) <= before:
+        pass
+    with pytest.raises(ProcessLookupError):
+        cpu_seconds(2**22 + 1)
+
+
 def test_what_another_process_took() -> None:
     pid = os.getpid()
     before = counters(pid)

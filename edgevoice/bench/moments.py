@@ -63,7 +63,7 @@ class Moments:
             throttled=None if throttling is None else bool(throttling.now),
             latency_ms=float(np.median(latencies_ms)) if len(latencies_ms) else None,
             latency_p95_ms=float(np.percentile(latencies_ms, 95)) if len(latencies_ms) else None,
-            cpu_percent=round(100 * (cpu - self._cpu) / passed, 2) if passed > 0 else None,
+            cpu_percent=round(100 * max(cpu - self._cpu, 0.0) / passed, 2) if passed > 0 else None,
             rss_mb=resident(self._pid),
             power_w=round(((joules or 0.0) - (self._joules or 0.0)) / passed, 3) if known else None,
         )
