@@ -56,17 +56,12 @@ def identity(config: Any, tasks: Sequence[str]) -> Identity:
     from edgevoice import __version__
     from edgevoice.modelstore import ModelStore
 
-    store, found = ModelStore(), {"edgevoice": f"{__version__}, source {_source()}"}
+    store, found = ModelStore(), {"edgevoice": f"{__version__}, source {_SOURCE}"}
     for task in tasks:
         options = getattr(config, task).chosen
         for name in (*getattr(options, "models", ()), *([options.model] if hasattr(options, "model") else ())):
             found[f"model {name}"] = _digest(store.path(name))
     return found
-
-
-def _source() -> str:
-    root = Path(__file__).parents[1]
-    return _digest(*sorted(root.rglob("*.py")), root=root)
 
 
 def _digest(*paths: Path, root: Path | None = None) -> str:
@@ -81,6 +76,12 @@ def _digest(*paths: Path, root: Path | None = None) -> str:
             with file.open("rb") as stream:
                 hashed.update(hashlib.file_digest(stream, "sha256").digest())
     return hashed.hexdigest()[:12]
+
+
+_ROOT = Path(__file__).parents[1]
+_SOURCE = _digest(*sorted(_ROOT.rglob("*.py")), root=_ROOT)
+"""Taken when this is imported: a worker that has run for long still has the code it began with, whatever lies on its
+disk by now."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +271,7 @@ class Cluster:
             raise ConfigError(
                 "not every worker can do the work\n" + "\n".join(problems),
                 place=self._place,
-                remedy="install the same edgevoice and models there, and give the files the same paths",
+                remedy="install the same edgevoice and models there, start the worker again, and give files the same paths",
             )
 
     def _wait_for_workers(self, client: Any) -> None:
