@@ -271,7 +271,7 @@ class Cluster:
             raise ConfigError(
                 "not every worker can do the work\n" + "\n".join(problems),
                 place=self._place,
-                remedy="install the same edgevoice and models there, start the worker again, and give files the same paths",
+                remedy="install the same edgevoice and models there and start it again; give files the same paths",
             )
 
     def _wait_for_workers(self, client: Any) -> None:
