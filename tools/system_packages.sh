@@ -3,7 +3,8 @@
 # it is needed for, so that a Python or a PortAudio from elsewhere counts too.
 #
 #   tools/system_packages.sh run    what it takes to install and run edgevoice
-#   tools/system_packages.sh test   what its tests need beside that: a virtual sound card and a voice of another kind
+#   tools/system_packages.sh test   what its tests need beside that: a virtual sound card, a voice of another kind,
+#                                 and a browser
 set -euo pipefail
 
 python=${PYTHON:-python3}
@@ -25,6 +26,10 @@ python_header() {
   "$python" -c 'import pathlib, sysconfig; assert pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file()'
 }
 
+browser() { # Any of these is spoken to in the same way.
+  command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
 pulse_for_alsa() { # ALSA programs reach PulseAudio or PipeWire through this plugin.
   compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
 }
@@ -36,6 +41,7 @@ case ${1:-run} in
     need pulseaudio-utils command -v pactl
     need libasound2-plugins pulse_for_alsa
     need espeak-ng command -v espeak-ng
+    need chromium browser
     ;;
   *)
     echo "usage: $0 run|test" >&2

@@ -48,7 +48,7 @@ class Scale:
         """Round values, about so many."""
         if self.log:
             return self._log_ticks(most)
-        rough = (self.high - self.low) / most
+        rough = 0.8 * (self.high - self.low) / most
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
         first = math.ceil(self.low / step - 1e-9)
