@@ -6,6 +6,7 @@ import sys
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -184,6 +185,40 @@ def test_a_voice_is_compared_with_the_float_voice_and_listened_to(store: ModelSt
     assert not judge(before, after).passed
     with pytest.raises(ConfigError, match="compared with the float voice, and that is missing"):
         measure("tts", source, tmp_path / "dev.jsonl", engine="hibari")
+
+
+def test_an_engine_of_others_is_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgevoice.bench import peers
+    from edgevoice.engines.protocols import WakeModel, WakeScore
+    from edgevoice.quantize import probe_wake
+
+    class Loud:
+        """Wakes by whatever is not silent."""
+
+        models = (WakeModel("loud", "Loud", 0.5, 1),)
+
+        def open(self) -> "Loud":
+            return self
+
+        def feed(self, audio: Audio) -> list[WakeScore]:
+            return [WakeScore(0, float(audio.samples.any()), audio.end)]
+
+        def close(self) -> None: ...
+
+    peer = SimpleNamespace(TASK="wake", package=lambda: None, load=lambda model, threads: Loud())
+    monkeypatch.setattr(peers, "module", {"openwakeword": peer}.__getitem__)
+    lines = manifest(
+        tmp_path,
+        {"audio": write(tmp_path / "a.wav", np.full(RATE, 9, np.int16)), "phrase": "loud"},
+        {"audio": write(tmp_path / "b.wav", np.zeros(RATE, np.int16))},
+    )
+    job = probing.Job(task="wake", engine="openwakeword", model=str(tmp_path), manifest=str(lines))
+    found = probe_wake.probe(job, lambda done, total: None)
+    assert [sum(figure.parts.counts) for figure in found.figures] == [0.0, 0.0, 0.0]
+    with pytest.raises(ConfigError, match="it has no options"):
+        probe_wake.probe(msgspec.structs.replace(job, options={"threads": 2}), lambda done, total: None)
+    with pytest.raises(ConfigError, match="unknown engine 'openwakeword'"):
+        measure("vad", tmp_path, lines, engine="openwakeword", reference=tmp_path)
 
 
 def test_a_bad_score_of_the_search_for_a_threshold(store: ModelStore) -> None:

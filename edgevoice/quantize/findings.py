@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from edgevoice.bench import peers
 from edgevoice.engines import registry
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.modelfiles import NOTES
@@ -75,6 +76,24 @@ def options(task: str, engine: str, model: str, given: Mapping[str, Any]) -> msg
         return msgspec.convert({**_FIXED.get(engine, {}), **given, name: value}, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), place=f"options of {engine}") from error
+
+
+def open_engine(task: str, engine: str, model: str, given: Mapping[str, Any]) -> tuple[Any, float]:
+    """The engine with the model that is measured, and the milliseconds that loading it took: one of ours, or a peer of
+    ``edgevoice.bench``, which has no options.
+
+    Raises:
+        EngineError, ModelError: as the engine says. ConfigError: there is no such engine, or an option is wrong.
+    """
+    peer = None if (task, engine) in registry.ENGINES or engine not in peers.PEERS else peers.module(engine)
+    if peer is None or task != peer.TASK:
+        return load(task, engine, options(task, engine, model, given))
+    if given:
+        raise ConfigError("it has no options", place=f"options of {engine}")
+    peer.package()
+    begun = time.perf_counter()
+    loaded = peer.load(Path(model), 1)
+    return loaded, 1000 * (time.perf_counter() - begun)
 
 
 def load(task: str, engine: str, chosen: msgspec.Struct) -> tuple[Any, float]:

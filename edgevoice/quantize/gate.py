@@ -131,7 +131,7 @@ def measure(
         model: folder of the model, or its file.
         manifest: JSON lines; what a line holds depends on the task, see ``edgevoice.quantize.samples``.
         limit: lines at most.
-        engine: a name of the registry; the task's first when None.
+        engine: a name of the registry, or a peer of ``edgevoice.bench``; the registry's first for the task when None.
         options: of the engine, beside the model.
         reference: folder or file of the float model: needed for ``tts``, and for ``vad`` without labels.
         grammars: for ``intents``, what stands in place of the configuration's.

@@ -24,7 +24,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     manifest = Path(job.manifest)
     lines, known = samples.load(samples.Spoken, manifest, job.limit)
     require("jiwer", extra="quantize")
-    engine, load_ms = findings.load("asr", job.engine, findings.options("asr", job.engine, job.model, job.options))
+    engine, load_ms = findings.open_engine("asr", job.engine, job.model, job.options)
     said, texts, times = [], [], []
     for number, line in enumerate(lines, 1):
         text, milliseconds = transcribe(engine, samples.audio(line, manifest))

@@ -28,7 +28,7 @@ def probe(job: Job, tell: Tell) -> Findings:
         raise ConfigError("a voice is compared with the float voice, and that is missing", place="reference")
     require("jiwer", extra="quantize")
     texts = [line.text for line in lines]
-    voice, load_ms = findings.load("tts", job.engine, findings.options("tts", job.engine, job.model, job.options))
+    voice, load_ms = findings.open_engine("tts", job.engine, job.model, job.options)
     times: list[float] = []
     spoken = []
     for number, text in enumerate(texts, 1):
@@ -36,8 +36,7 @@ def probe(job: Job, tell: Tell) -> Findings:
         tell(number, 3 * len(texts))
     rss = peak_memory()  # before the reference and the recogniser come into this process
     voice.close()
-    chosen = findings.options("tts", job.engine, job.reference, job.options)
-    reference, _ = findings.load("tts", job.engine, chosen)
+    reference, _ = findings.open_engine("tts", job.engine, job.reference, job.options)
     distances = []
     for number, (text, audio) in enumerate(zip(texts, spoken, strict=True), len(texts) + 1):
         try:

@@ -35,7 +35,7 @@ def probe(job: Job, tell: Tell) -> Findings:
             place=job.manifest,
             remedy="label them, or give the float model as reference",
         )
-    engine, load_ms = findings.load("vad", job.engine, findings.options("vad", job.engine, job.model, job.options))
+    engine, load_ms = findings.open_engine("vad", job.engine, job.model, job.options)
     heard, times = [], list[float]()
     for number, line in enumerate(lines, 1):
         heard.append(scores(engine, samples.audio(line, manifest), times))
@@ -44,8 +44,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     truths = []
     reference = None
     if unlabelled and job.reference is not None:
-        chosen = findings.options("vad", job.engine, job.reference, job.options)
-        reference, _ = findings.load("vad", job.engine, chosen)
+        reference, _ = findings.open_engine("vad", job.engine, job.reference, job.options)
     for line, found in zip(lines, heard, strict=True):
         if line.speech is not None:
             truths.append(_labelled(line.speech, found))

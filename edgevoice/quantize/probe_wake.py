@@ -32,7 +32,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     """
     manifest = Path(job.manifest)
     lines, known = samples.load(samples.Called, manifest, job.limit)
-    engine, load_ms = findings.load("wake", job.engine, findings.options("wake", job.engine, job.model, job.options))
+    engine, load_ms = findings.open_engine("wake", job.engine, job.model, job.options)
     (model,) = engine.models
     with_word = [holds(line.phrase, model) for line in lines]
     if not any(with_word) or all(with_word):
