@@ -182,6 +182,7 @@ def noise_file(args: argparse.Namespace, config: "Config", items: "Sequence[Reco
         AudioFormatError: it is no audio. ConfigError: it is silent, or --snr stands without it.
     """
     from edgevoice.errors import ConfigError
+    from edgevoice.evaluate import lines
     from edgevoice.evaluate.recording import read
 
     if args.noise is None:
@@ -191,7 +192,7 @@ def noise_file(args: argparse.Namespace, config: "Config", items: "Sequence[Reco
     noise = read(args.noise, config.input.channel)
     if not noise.samples.any():
         raise ConfigError("it is silent", place=str(args.noise), remedy="give a recording of noise")
-    longest = max((read(item.path, config.input.channel).seconds for item in items), default=0.0)
+    longest = max((lines.seconds(item.path) for item in items), default=0.0)
     if noise.seconds < longest:
         warn([f"{args.noise}: {noise.seconds:.1f} s of noise are repeated for recordings of up to {longest:.1f} s"])
     path: Path = args.noise.absolute()
@@ -320,14 +321,14 @@ def finish(
     draw: Callable[[S, Path], None],
     stopped: BaseException | None,
 ) -> int:
-    """Write, print and draw what there is, then raise what stopped it. Where nothing could be measured nothing is
+    """Print, write and draw what there is, then raise what stopped it. Where nothing could be measured nothing is
     written: what an earlier run wrote stays."""
     from edgevoice.evaluate.record import write
 
     if measured:
+        print("\n".join(tables(report)), flush=True)  # first: it needs no room on the disk
         if args.json is not None:
             write(report, args.json)
-        print("\n".join(tables(report)))
         if args.plot is not None:
             draw(report, args.plot)
     if stopped is not None:

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from edgevoice.audio.wavefile import open_file
+from edgevoice.engines.registry import require
 from edgevoice.errors import AudioFormatError, ConfigError
 
 _SHOWN = 20
@@ -100,6 +101,12 @@ def unreadable(path: Path) -> str | None:
     except AudioFormatError as error:
         return str(error)
     return None
+
+
+def seconds(path: Path) -> float:
+    """The length of an audio file by its header; it has been found readable."""
+    with path.open("rb") as file:  # not by its name, from which soundfile would guess what it is
+        return float(require("soundfile").info(file).duration)
 
 
 def complain(mistakes: Sequence[str], what: str) -> None:

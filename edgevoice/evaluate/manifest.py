@@ -8,12 +8,9 @@ import msgspec
 
 from edgevoice.automaton import Begin, Call, End, Jump, Kind, Meaning, Net, Typed
 from edgevoice.evaluate import lines
-from edgevoice.evaluate.lines import unreadable
 from edgevoice.events import SlotValue
 from edgevoice.suggest import did_you_mean
 from edgevoice.think.grammar import Grammar
-
-__all__ = ["Item", "check", "load", "unreadable"]
 
 
 class _Line(msgspec.Struct, frozen=True):

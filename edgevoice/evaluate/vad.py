@@ -14,7 +14,6 @@ from edgevoice.audio.pcm import RATE, Audio, Int16
 from edgevoice.config import Config
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import SpeechScore, VadEngine
-from edgevoice.engines.registry import require
 from edgevoice.evaluate import lines, machine
 from edgevoice.evaluate.listening import WARM_UP
 from edgevoice.evaluate.scene import Scene, Take
@@ -63,15 +62,15 @@ def load(manifest: Path, limit: int | None = None) -> list[Item]:
 
 
 def _mistakes(line: _Line, path: Path) -> list[str]:
-    seconds = float(require("soundfile").info(path).duration)
+    length = lines.seconds(path)
     found, before = [], 0.0
     for begin, end in line.speech:
         if not 0.0 <= begin < end:
             found.append(f"speech [{begin:g}, {end:g}] does not end after it begins, or begins before 0")
         elif begin < before:
             found.append(f"speech [{begin:g}, {end:g}] begins before the end of the one before, {before:g}")
-        elif end > seconds + SLACK:
-            found.append(f"speech [{begin:g}, {end:g}] ends behind the recording's end, {seconds:.2f}")
+        elif end > length + SLACK:
+            found.append(f"speech [{begin:g}, {end:g}] ends behind the recording's end, {length:.2f}")
         before = max(before, end)
     return found
 
