@@ -197,6 +197,16 @@ def test_little_makes_a_small_page(chromium: Browser, tmp_path: Path) -> None:
 # Without a browser -----------------------------------------------------------------------------------------------
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "board.json" for folder in ("old", "new")]
+    for path in paths:
+        path.parent.mkdir()
+        schema.write(result(engine()), path)
+    assert main(["bench", "html", *map(str, paths), str(paths[0]), "--output", str(tmp_path / "page.html")]) == 0
+    made = (tmp_path / "page.html").read_text("utf-8")
+    assert f"Benchmark: {paths[0]} and {paths[1]}</h1>" in made
+
+
 def test_a_page_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schema.write(result(engine()), tmp_path / "a.json")
     assert main(["bench", "html", str(tmp_path / "a.json"), "--output", str(tmp_path / "none" / "page.html")]) == 10

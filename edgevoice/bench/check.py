@@ -25,7 +25,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     worse: tuple[str, ...]
     """A sentence for each that is worse, with the figures."""
     unsure: tuple[str, ...]
-    """The same of times of which there is one value each: chance may explain them, so they do not fail."""
+    """The same of times of which there are too few values to tell: chance may explain them, so they do not fail."""
     gone: tuple[str, ...]
     """What the baseline has and the result has not; it fails too, or a crash would pass."""
 
@@ -37,7 +37,7 @@ def check(comparison: Comparison, tolerances: Mapping[str, float], *, subset: bo
         subset: the result need not have everything that the baseline has.
     """
     changes = [one for one in comparison.changes if one.metric not in STARTING or one.metric in tolerances]
-    sure = [one for one in changes if one.interval is not None or one.unit == "MB"]
+    sure = [one for one in changes if one.verdict != "too few values" or one.unit == "MB"]
     unsure = [*_slower([one for one in changes if one not in sure], tolerances)]
     worse = [*_slower(sure, tolerances), *_wronger(comparison.accuracy, tolerances)]
     failed = [text.replace(_FAILED, ": it failed: ", 1) for text in comparison.failed if _FAILED in text]
@@ -54,7 +54,7 @@ def check(comparison: Comparison, tolerances: Mapping[str, float], *, subset: bo
 
 def _slower(changes: list[Change], tolerances: Mapping[str, float]) -> Iterator[str]:
     for one in changes:
-        if one.verdict not in ("worse", "one value each"):
+        if one.verdict not in ("worse", "too few values"):
             continue
         if one.how == "ratio":
             tolerance = tolerances.get(one.metric, TOLERANCE)
@@ -70,7 +70,7 @@ def _slower(changes: list[Change], tolerances: Mapping[str, float]) -> Iterator[
             yield (
                 f"{one.title}: {one.metric} {compare_table.number(one.a, one.unit)} -> "
                 f"{compare_table.number(one.b, one.unit)}: {amount} worse ({sure}), "
-                f"{tolerance:g} {unit} are allowed"
+                f"{tolerance:g} {unit} are allowed{'; but the machine was disturbed' if one.disturbed else ''}"
             )
 
 
@@ -78,7 +78,7 @@ def _wronger(accuracy: tuple[Rightness, ...], tolerances: Mapping[str, float]) -
     for one in accuracy:
         tolerance = tolerances.get(one.metric, POINTS)
         worse = 100 * (one.value if one.better == "lower" else -one.value)
-        if one.verdict in ("worse", "one value each") and worse > tolerance:
+        if one.verdict in ("worse", "too few values") and worse > tolerance:
             sure = "no interval is known" if one.interval is None else f"95 % {compare_table.limits(one)} points"
             yield (
                 f"{one.title}: {one.metric} {one.a:.2%} -> {one.b:.2%}: {worse:.1f} points worse ({sure}), "

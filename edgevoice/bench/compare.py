@@ -10,13 +10,14 @@ import numpy as np
 from edgevoice.bench import resample
 from edgevoice.bench.schema import Accuracy, Interval, Metric, Result, Series
 
-Verdict = Literal["better", "worse", "no difference seen", "one value each"]
+Verdict = Literal["better", "worse", "no difference seen", "too few values"]
 
 SHARES = ("missed_percent", "unanswered_percent", "cut_off_percent")
 """Metrics whose samples are 100 for each time that something happened, and 0 for each other: their median says
 nothing, their mean is the share."""
 MAIN = {"engine": "rtf", "turn": "answer_ms", "soak": "answer_ms", "idle": "cpu_percent", "contention": "chunk_ms"}
 """The one figure of each kind of series that is always shown."""
+_DISTURBING = ("background_load", "throttling", "swapping")
 _MEMORY = ("peak_mb", "loaded_mb", "unshared_mb")
 
 
@@ -42,6 +43,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     interval: Interval | None
     """95 %; the range of all ratios where one side has fewer than ``resample.FEW`` values."""
     verdict: Verdict
+    disturbed: bool
+    """Background load, heat or swapping was flagged in one of them: it may be all of the difference."""
 
 
 class Rightness(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,15 +127,15 @@ def middle(name: str, metric: Metric) -> float:
 def _changes(called: str, a: Series, b: Series) -> Iterator[Change]:
     for name, metric in a.metrics.items():
         if name in b.metrics:
-            yield _change(called, a, name, metric, b.metrics[name])
+            yield _change(called, (a, b), name, metric, b.metrics[name])
     if a.usage is not None and b.usage is not None:
         for name in _MEMORY:
             one, other = getattr(a.usage, name), getattr(b.usage, name)
             if one is not None and other is not None and one > 0:
-                yield _made(called, a, name, "MB", "lower", (one, other), (1, 1), ("ratio", other / one, None))
+                yield _made(called, (a, b), name, "MB", "lower", (one, other), (1, 1), ("ratio", other / one, None))
 
 
-def _change(called: str, series: Series, name: str, a: Metric, b: Metric) -> Change:
+def _change(called: str, series: tuple[Series, Series], name: str, a: Metric, b: Metric) -> Change:
     counts = (a.summary.n, b.summary.n)
     values = (middle(name, a), middle(name, b))
     how: Literal["ratio", "difference"] = "difference"
@@ -151,7 +154,7 @@ def _change(called: str, series: Series, name: str, a: Metric, b: Metric) -> Cha
 
 def _made(
     called: str,
-    series: Series,
+    series: tuple[Series, Series],
     name: str,
     unit: str,
     better: Literal["lower", "higher"],
@@ -161,12 +164,12 @@ def _made(
 ) -> Change:
     how, value, interval = found
     return Change(
-        series=series.key,
+        series=series[0].key,
         title=called,
         metric=name,
         unit=unit,
         better=better,
-        main=name == MAIN[series.kind],
+        main=name == MAIN[series[0].kind],
         a=values[0],
         b=values[1],
         n_a=counts[0],
@@ -174,7 +177,10 @@ def _made(
         how=how,
         value=value,
         interval=interval,
-        verdict=_verdict(interval, 1.0 if how == "ratio" else 0.0, better),
+        verdict=_verdict(interval, 1.0 if how == "ratio" else 0.0, better)
+        if resample.enough(*counts)
+        else "too few values",
+        disturbed=any(flag.kind in _DISTURBING for one in series for flag in one.flags),
     )
 
 
@@ -211,7 +217,7 @@ def _name(one: Accuracy) -> str:
 
 def _verdict(interval: Interval | None, neutral: float, better: str) -> Verdict:
     if interval is None:
-        return "one value each"
+        return "too few values"
     if interval.low <= neutral <= interval.high:
         return "no difference seen"
     return "better" if (interval.high < neutral) == (better == "lower") else "worse"

@@ -57,6 +57,11 @@ def changed(one: Change) -> str:
     return f"{one.value:+.1f} points" if one.unit == "percent" else f"{one.value:+.3g} {one.unit}".strip()
 
 
+def verdict(one: Change) -> str:
+    seen = one.verdict in ("better", "worse")
+    return f"{one.verdict}, but disturbed" if seen and one.disturbed else one.verdict
+
+
 def limits(one: Change | Rightness) -> str:
     if one.interval is None:
         return "-"
@@ -78,7 +83,7 @@ def _figures(changes: Sequence[Change]) -> Iterator[str]:
                 number(one.b, one.unit),
                 changed(one),
                 limits(one),
-                one.verdict,
+                verdict(one),
             )
             for one in found
         ]
@@ -119,7 +124,7 @@ def _coverage(comparison: Comparison) -> Iterator[str]:
 
 def _sum(comparison: Comparison, hidden: int) -> Iterator[str]:
     every: list[Change | Rightness] = [*comparison.changes, *comparison.accuracy]
-    judged = [one for one in every if one.interval is not None]
+    judged = [one for one in every if one.verdict != "too few values"]
     seen = [one for one in judged if one.verdict != "no difference seen"]
     yield ""
     if not every:
@@ -131,7 +136,7 @@ def _sum(comparison: Comparison, hidden: int) -> Iterator[str]:
         chance = round(len(judged) / CHANCE)
         yield (
             f"A difference in {len(seen)} of {len(judged)} figures; chance alone would show about {chance}. "
-            "The intervals hold what varied within each run, not what varies from one day to another."
+            "The intervals hold what varied within each run, not what varies from one run to another."
         )
     if hidden:
         yield f"{hidden} more without a difference are shown by --all."

@@ -6,46 +6,50 @@ own (chapter 8.3), limits are percentiles (chapter 13), and what lies close in t
 because a machine that is slow now is slow in the next moment too.
 """
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgevoice.bench.schema import Counted, Interval
 from edgevoice.bench.stats import DRAWS, Values
 
 FEW = 5
-"""Values below which no interval is drawn: of four values a bootstrap's 95 % are the median's in 7 of 8 cases at most.
-The range of all ratios stands in for it."""
+"""Values, rounds or inputs below which nothing is drawn: of four values a bootstrap's 95 % hold the median in 7 of 8
+cases at most. The range of all ratios stands in for the interval then."""
 BLOCKED = 64
 """Values from which they are drawn in blocks. Blocks of the cube root of the number (Hall, Horowitz & Jing 1995) make
 the interval of fewer too narrow by more than 3 %."""
 
 
+Inputs = Sequence[int]
+
+
 def ratio(
-    a: Sequence[float], b: Sequence[float], inputs_a: Sequence[int] = (), inputs_b: Sequence[int] = ()
+    a: Sequence[float], b: Sequence[float], inputs_a: Inputs = (), inputs_b: Inputs = ()
 ) -> tuple[float, Interval | None] | None:
     """median(b) / median(a) with its 95 % interval; None where a median is or could be 0. No interval of one value
     each.
 
     Args:
         a, b: in the order of measuring.
-        inputs_a, inputs_b: the number of the input of each value; then as many values are drawn of each input as there
-            are, because the inputs were chosen and not drawn.
+        inputs_a, inputs_b: the number of the input of each value, or nothing: see ``medians``.
     """
-    if min(a) <= 0 or min(b) <= 0:
-        below, above = medians(a, inputs_a, seed=0), medians(b, inputs_b, seed=1)
-        if below.min() <= 0 or above.min() <= 0:
-            return None
+    below, above = medians(a, b, inputs_a, inputs_b)
+    if min(below.min(), above.min()) <= 0:
+        return None
     value = float(np.median(b) / np.median(a))
     if max(len(a), len(b)) == 1:
         return value, None
     if min(len(a), len(b)) < FEW:
         return value, (Interval(low=min(b) / max(a), high=max(b) / min(a)) if min(a) > 0 else None)
-    return value, _limits(medians(b, inputs_b, seed=1) / medians(a, inputs_a, seed=0))
+    return value, _limits(above / below)
 
 
 def difference(
-    a: Sequence[float], b: Sequence[float], inputs_a: Sequence[int] = (), inputs_b: Sequence[int] = ()
+    a: Sequence[float], b: Sequence[float], inputs_a: Inputs = (), inputs_b: Inputs = ()
 ) -> tuple[float, Interval | None]:
     """median(b) - median(a), as ``ratio``: for what may be 0."""
     value = float(np.median(b) - np.median(a))
@@ -53,19 +57,67 @@ def difference(
         return value, None
     if min(len(a), len(b)) < FEW:
         return value, Interval(low=min(b) - max(a), high=max(b) - min(a))
-    return value, _limits(medians(b, inputs_b, seed=1) - medians(a, inputs_a, seed=0))
+    below, above = medians(a, b, inputs_a, inputs_b)
+    return value, _limits(above - below)
 
 
-def medians(samples: Sequence[float], inputs: Sequence[int] = (), *, seed: int) -> Values:
-    """The medians of ``DRAWS`` resamples; each input is drawn from on its own."""
-    values = np.asarray(samples, np.float64)
-    random = np.random.default_rng(seed)
-    lots = [values]
-    if inputs:
-        numbers = np.asarray(inputs)
-        lots = [values[numbers == number] for number in np.unique(numbers)]
-    drawn = [lot[_positions(len(lot), random)] for lot in lots]
-    found: Values = np.median(np.concatenate(drawn, axis=1), axis=1)
+def enough(count: int, other: int) -> bool:
+    """Whether so many values of each could show a difference at all: if both were the same, all of one would lie above
+    all of the other by chance in less than one of 20 cases (exact rank test, two-sided)."""
+    return 2 / math.comb(count + other, count) <= 0.05
+
+
+def medians(
+    a: Sequence[float], b: Sequence[float], inputs_a: Inputs = (), inputs_b: Inputs = ()
+) -> tuple[Values, Values]:
+    """The medians of ``DRAWS`` resamples of each. What is drawn is what differs by chance: whole rounds, because what
+    disturbs one value disturbs its neighbours; where there are too few of them, inputs, the same ones of both; and
+    where inputs are not known, values.
+    """
+    random = np.random.default_rng(0)
+    rounds_a, rounds_b = _rounds(inputs_a), _rounds(inputs_b)
+    if inputs_a and inputs_b and min(rounds_a[-1], rounds_b[-1]) + 1 >= FEW:
+        return _of_groups(a, rounds_a, _positions(rounds_a[-1] + 1, random)), _of_groups(
+            b, rounds_b, _positions(rounds_b[-1] + 1, random)
+        )
+    shared = sorted(set(inputs_a))
+    if len(shared) >= FEW and shared == sorted(set(inputs_b)):
+        drawn = random.integers(0, len(shared), (DRAWS, len(shared)))
+        return tuple(  # type: ignore[return-value]
+            _of_groups(values, [shared.index(one) for one in inputs], drawn)
+            for values, inputs in ((a, inputs_a), (b, inputs_b))
+        )
+    one, other = (np.asarray(values, np.float64) for values in (a, b))
+    return np.median(one[_positions(len(one), random)], axis=1), np.median(
+        other[_positions(len(other), random)], axis=1
+    )
+
+
+def _rounds(inputs: Inputs) -> list[int]:
+    """The number of the round of each value: inputs are taken in their order, so a smaller one begins the next."""
+    found = [0] if inputs else []
+    for before, now in pairwise(inputs):
+        found.append(found[-1] + (now < before))
+    return found
+
+
+def _of_groups(values: Sequence[float], groups: Sequence[int], drawn: NDArray[np.int64]) -> Values:
+    """The median of the values of all groups that were drawn together, for each draw.
+
+    Args:
+        groups: the number of the group of each value.
+        drawn: numbers of groups, a row for each draw.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered, numbers = np.asarray(values, np.float64)[order], np.asarray(groups)[order]
+    count = int(numbers.max()) + 1
+    often = np.zeros((len(drawn), count), np.int64)
+    np.add.at(often, (np.arange(len(drawn))[:, None], drawn), 1)
+    reached = np.cumsum(often[:, numbers], axis=1)
+    total = reached[:, -1:]
+    lower = np.argmax(reached >= (total + 1) // 2, axis=1)
+    upper = np.argmax(reached >= total // 2 + 1, axis=1)
+    found: Values = (ordered[lower] + ordered[upper]) / 2
     return found
 
 
@@ -105,7 +157,7 @@ def paired(a: Sequence[Counted], b: Sequence[Counted]) -> tuple[float, Interval]
     return float(more.sum() / of.sum()), limits
 
 
-def _positions(count: int, random: np.random.Generator) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+def _positions(count: int, random: np.random.Generator) -> NDArray[np.int64]:
     length = 1 if count < BLOCKED else round(count ** (1 / 3))
     starts = random.integers(0, count, (DRAWS, -(-count // length), 1))
     return ((starts + np.arange(length)) % count).reshape(DRAWS, -1)[:, :count]

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
     else:
-        unsure = [f"not judged: {text}" for text in found.unsure]
+        unsure = [f"too few values to judge: {text}" for text in found.unsure]
         print("\n".join([*unsure, *found.worse, *found.gone, _summed(found.judged, len(found.worse), len(found.gone))]))
     return 0 if found.passed else WORSE
 

@@ -20,8 +20,10 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.bench.page.document import page
     from edgevoice.errors import OutputError
 
-    found = load.results(args.results)
-    text = page([(path.stem, result) for path, result in zip(args.results, found, strict=True)])
+    paths = list(dict.fromkeys(args.results))
+    stems = {path.stem for path in paths}
+    names = [path.stem if len(stems) == len(paths) else str(path) for path in paths]
+    text = page(list(zip(names, load.results(paths), strict=True)))
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:
