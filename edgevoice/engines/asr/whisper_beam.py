@@ -1,9 +1,9 @@
 """Beam search for the sentences of a grammar that fit the audio best.
 
 A token's score is the mean of two log-probabilities: among all tokens (all that matter, see ``whisper_shortlist``), and
-among those that the grammar allows here. The first alone prefers short sentences (every word costs, whatever it is), the
-second alone believes the grammar in everything. The bonus for every word makes up for what is left of the preference:
-nearly all errors in noise were words left out. docs/speech-to-intent.md has the measurements.
+among those that the grammar allows here. The first alone prefers short sentences (every word costs, whatever it is),
+the second alone believes the grammar in everything. The bonus for every word makes up for what is left of the
+preference: nearly all errors in noise were words left out. docs/speech-to-intent.md has the measurements.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ _WORD_BONUS = 0.6
 """Added for every word of the grammar, natural logarithm. From 0.3 to 0.9 accuracy hardly changes. Not for words
 that are skipped, nor in free texts: nothing there makes a word cheap, and it would reward going on and on."""
 _BEHIND = 5.0
-"""A beam whose score is so much worse than the best one's is given up: a likelihood of 1 to 150. With 6 it takes a tenth
-longer and is right as often; with 4 a recording that lacked the first word was misread."""
+"""A beam whose score is so much worse than the best one's is given up: a likelihood of 1 to 150. With 6 it takes a
+tenth longer and is right as often; with 4 a recording that lacked the first word was misread."""
 _AFTER = 3.0
-"""The same against the best finished text: what goes on behind it is mostly made up, word by word, and only ends when it
-is given up. With 2, 3 and 5 as many are right; with 3 it takes a tenth less time than with 5."""
+"""The same against the best finished text: what goes on behind it is mostly made up, word by word, and only ends when
+it is given up. With 2, 3 and 5 as many are right; with 3 it takes a tenth less time than with 5."""
 
 
 @dataclass(frozen=True, slots=True)
