@@ -77,14 +77,27 @@ class Machines:
         return Cluster(self.address, identify, files, patience=5.0)
 
 
-@pytest.fixture
-def machines() -> Iterator[Machines]:
+def scheduler(stack: ExitStack) -> Machines:
+    line = start(
+        stack, "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard", until="Scheduler at:"
+    )
+    return Machines(stack, line.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Machines]:
+    """A scheduler and a worker for all tests; starting them takes longer than most tests."""
     with ExitStack() as stack:
-        line = start(
-            stack, "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard",
-            until="Scheduler at:",
-        )  # fmt: skip
-        yield Machines(stack, line.split()[-1])
+        machines = scheduler(stack)
+        machines.worker()
+        yield machines
+
+
+@pytest.fixture
+def machines(shared: Machines) -> Iterator[Machines]:
+    """The same; workers that are added end with the test."""
+    with ExitStack() as stack:
+        yield Machines(stack, shared.address)
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,6 @@ def essence(found: dict[int, Done]) -> list[object]:
 
 
 def test_a_cluster_gives_what_one_process_gives(machines: Machines, tmp_path: Path) -> None:
-    machines.worker()
     items = []
     for name, script in (("on", "..ooookkkk.........."), ("off", "..ffffbbbb..........")):
         soundfile.write(tmp_path / f"{name}.wav", perform(script).samples, 16_000)
@@ -143,12 +155,11 @@ def test_a_cluster_gives_what_one_process_gives(machines: Machines, tmp_path: Pa
     assert essence(there) == essence(here)
 
 
-def test_nothing_is_lost_or_counted_twice_when_a_worker_is_killed(machines: Machines, tmp_path: Path) -> None:
-    machines.worker()
-    machines.worker()
+def test_nothing_is_lost_or_counted_twice_when_a_worker_is_killed(shared: Machines, tmp_path: Path) -> None:
+    shared.worker()  # for the other tests, too: one of the two will be left
     os.mkfifo(tmp_path / "death")
     jobs = list(range(40))
-    results = machines.crew().run(partial(Mortal, tmp_path, 20), jobs)
+    results = shared.crew().run(partial(Mortal, tmp_path, 20), jobs)
     numbers = [next(results)]
     with (tmp_path / "death").open() as death:  # results of the worker that dies here wait on it, not fetched yet
         assert death.read() == ""
@@ -160,13 +171,11 @@ def test_nothing_is_lost_or_counted_twice_when_a_worker_is_killed(machines: Mach
 
 
 def test_errors_of_jobs_arrive_as_they_are(machines: Machines, tmp_path: Path) -> None:
-    machines.worker()
     with pytest.raises(AudioFormatError, match=r"x\.wav: it is damaged; record it again"):
         list(machines.crew().run(partial(Mortal, tmp_path), [-1]))
 
 
 def test_every_worker_that_differs_is_named_before_anything_runs(machines: Machines, tmp_path: Path) -> None:
-    machines.worker()
     machines.worker(**{MODEL: "2"})
     with pytest.raises(ConfigError, match=r"worker tcp://127.*: model ears is 2, here it is 1") as caught:
         list(machines.crew().run(partial(Mortal, tmp_path), [1, 2, 3]))
@@ -195,15 +204,25 @@ def test_files_that_a_worker_does_not_have(tmp_path: Path) -> None:
     assert missing[1:] == [f"{other}: it is another file there"]
 
 
-def test_no_worker_and_no_scheduler(machines: Machines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(EngineError, match="there is no worker"):
-        list(Cluster(machines.address, same, [], patience=0.1).run(partial(Mortal, tmp_path), [1]))
-    machines.stack.close()
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.2)
-    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
-        list(machines.crew().run(partial(Mortal, tmp_path), [1]))
+def test_a_cluster_that_is_not_there_or_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ConfigError, match="it is no address"):
         Cluster("somewhere", same, [])
+    make = partial(Mortal, tmp_path)
+    with ExitStack() as stack:
+        machines = scheduler(stack)
+        with pytest.raises(EngineError, match="there is no worker"):
+            list(Cluster(machines.address, same, [], patience=0.1).run(make, [1]))
+        machines.worker()
+        results = machines.crew().run(make, list(range(10)))
+        next(results)
+    with pytest.raises(EngineError, match="the scheduler does not answer any more"):
+        list(results)  # which were still there
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
+        list(machines.crew().run(make, [1]))
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_identity_says_which_edgevoice_and_models(tmp_path: Path) -> None:

@@ -207,6 +207,8 @@ class Cluster:
             EngineError: the scheduler or all workers have gone, or a job killed every worker that took it.
         """
         distributed = require("distributed", extra="dask")
+        # What it would tell, with tracebacks, comes as errors of ours.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         needs = Needs.here(self._identify, self._files)
         try:
             client = distributed.Client(self._address, timeout=CONNECT_SECONDS, set_as_default=False)
@@ -351,4 +353,4 @@ class Cluster:
             distributed.comm.CommClosedError,
             distributed.client.FutureCancelledError,
         ) as error:
-            raise EngineError(f"the scheduler does not answer any more: {error}", place=self._place) from error
+            raise EngineError("the scheduler does not answer any more", place=self._place) from error
