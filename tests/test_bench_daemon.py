@@ -114,6 +114,7 @@ def test_a_missed_deadline_is_one_that_the_next_block_waits_for() -> None:
     # The third begins 8 ms late, since the second took longer than a block lasts.
     assert values["chunk_ms"] == pytest.approx([10.0, 40.0, 38.0, 7.0, 1.0])
     assert values["missed_percent"] == [0.0, 100.0, 100.0, 0.0, 0.0]
+    assert clock.now == pytest.approx(5 * 0.032 + 0.001)  # a block is due when its last sample has been spoken
 
 
 def test_alone_and_beside_others() -> None:
@@ -219,12 +220,12 @@ class Here(FakeServed):
         return Loaded(os.getpid(), 1.0, super().load().inputs)
 
 
-def soak(bench: Bench, script: Script, seconds: float) -> Soak:
+def soak(bench: Bench, script: Script, seconds: float, main: str = "answer_ms") -> Soak:
     def start(load: Load, name: str) -> FakeServed:
         return Here(script, bench.clock, bench.log, "A")
 
     load: Any = script
-    spec = Spec(kind="soak", task="turn", engine="whisper", model="m", threads=1, load=load, main="answer_ms")
+    spec = Spec(kind="soak", task="turn", engine="whisper", model="m", threads=1, load=load, main=main)
     return Soak(5, spec, seconds, start=start, clock=bench.clock)
 
 
@@ -238,6 +239,15 @@ def test_a_soak_has_points_over_time() -> None:
     assert {point.latency_ms for point in series.points} == {25.0}
     assert series.metrics["answer_ms"].summary.n == 240
     assert series.usage == USAGE
+
+
+def test_a_point_is_about_its_own_interval() -> None:
+    bench = Bench()
+    stage = soak(bench, Script(lambda run: 0.5 if run < 21 else 1.0), 30.0, main="latency_ms")
+    stage.run(lambda what, part: None)
+    (series,) = stage.series()
+    assert [point.latency_ms for point in series.points] == [500.0] * 10 + [1000.0] * 20
+    assert "longer in the last quarter" in series.flags[-1].text
 
 
 def test_a_soak_that_is_interrupted() -> None:

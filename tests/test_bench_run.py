@@ -55,6 +55,8 @@ def test_recognisers_over_threads_and_variants() -> None:
         "asr pocketsphinx stream 1 thread *",
     ]
     assert len({key(spec) for spec in found}) == len(found)
+    loads: list[Any] = [spec.load for spec in found[:2]]
+    assert [load.load.options.partials for load in loads] == [False, True]  # partial texts cost time, and are not asked
 
 
 def key(spec: Spec) -> str:
