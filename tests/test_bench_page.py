@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from benchresults import engine, everything, metric, result
+from benchresults import PI, engine, everything, metric, result
 from browser import Browser, browser
 
 from edgevoice.__main__ import main
-from edgevoice.bench import schema
+from edgevoice.bench import schema, stats
 from edgevoice.bench.compare_table import number
 from edgevoice.bench.page.document import page
 from edgevoice.bench.page.scale import Scale, written
@@ -215,6 +215,16 @@ def test_a_page_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_the_same_result_gives_the_same_page() -> None:
     assert page([("a", everything())]) == page([("a", everything())])
+
+
+def test_nothing_that_took_no_time_is_divided_by() -> None:
+    zero = msgspec.structs.replace(metric("rtf", 1.0), samples=(0.0,), summary=stats.summary([0.0]))
+    assert "Fastest" not in page([("a", result(engine(metrics={"rtf": zero, "latency_ms": zero})))])
+
+
+def test_a_board_that_became_hot() -> None:
+    hot = msgspec.structs.replace(PI, temperature_c=71.2)
+    assert "<dd>48 to 71 °C</dd>" in page([("a", result(engine(), board_after=hot))])
 
 
 def test_a_page_without_values_that_differ() -> None:

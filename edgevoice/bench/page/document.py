@@ -88,8 +88,8 @@ def _facts(board: Board, result: Result) -> Iterator[tuple[str, str]]:
     yield "Frequency", "" if board.frequency_mhz is None else f"{board.frequency_mhz:.0f}{highest} MHz"
     yield "Governor", board.governor or ""
     yield "Memory", number(board.memory_mb, "MB")
-    later = f" to {after.temperature_c:.0f} °C" if after is not None and after.temperature_c is not None else ""
-    yield "Temperature", number(board.temperature_c, "°C").removesuffix(" °C" * bool(later)) + later
+    heat = [one.temperature_c for one in (board, after) if one is not None and one.temperature_c is not None]
+    yield "Temperature", f"{' to '.join(f'{degrees:.0f}' for degrees in heat)} °C" if heat else ""
     limited = board.throttling
     yield "Throttling", "" if limited is None else ", ".join((*limited.now, *limited.since_boot)) or "none"
     yield "Energy counters", ", ".join(board.energy) or "none"

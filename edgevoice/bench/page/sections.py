@@ -38,11 +38,14 @@ def tiles(lots: Lots) -> str:
     idle = next((lot.series for lot in lots.of("idle") if lot.series.usage is not None), None)
     if idle is not None and idle.usage is not None:
         found.append(("Memory while idle", f"{idle.usage.peak_mb:.0f} MB", "at most"))
-    recognisers = [lot for lot in lots.of("engine", "asr") if "rtf" in lot.series.metrics]
+    recognisers = [
+        (metric.summary.median, lot)
+        for lot in lots.of("engine", "asr")
+        if (metric := lot.series.metrics.get("rtf")) is not None and metric.summary.median > 0
+    ]
     if recognisers:
-        best = min(recognisers, key=lambda lot: lot.series.metrics["rtf"].summary.median)
-        faster = 1 / best.series.metrics["rtf"].summary.median
-        found.append(("Fastest recogniser", f"{number(faster)}x", f"real time: {best.short}"))
+        rtf, best = min(recognisers, key=lambda each: each[0])
+        found.append(("Fastest recogniser", f"{number(1 / rtf)}x", f"real time: {best.short}"))
     made = [
         tag("div", tag("span", text(name)), tag("b", text(figure)), tag("small", text(more)))
         for name, figure, more in found
