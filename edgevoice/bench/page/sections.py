@@ -39,9 +39,9 @@ def tiles(lots: Lots) -> str:
     if idle is not None and idle.usage is not None:
         found.append(("Memory while idle", f"{idle.usage.peak_mb:.0f} MB", "at most"))
     recognisers = [
-        (metric.summary.median, lot)
+        (ratio.summary.median, lot)
         for lot in lots.of("engine", "asr")
-        if (metric := lot.series.metrics.get("rtf")) is not None and metric.summary.median > 0
+        if (ratio := lot.series.metrics.get("rtf")) is not None and ratio.summary.median > 0
     ]
     if recognisers:
         rtf, best = min(recognisers, key=lambda each: each[0])
