@@ -34,14 +34,16 @@ class Browser:
             *(["--no-sandbox"] if os.geteuid() == 0 else []),  # it refuses to run as root with one
         ]
 
+        self._log = profile / "stderr.txt"
         # It reads orders from its file 3 and answers through its file 4.
-        self._process = subprocess.Popen(
-            ["sh", "-c", 'exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null', program, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", 'exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null', program, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._to, self._from = self._process.stdin, self._process.stdout
@@ -60,8 +62,9 @@ class Browser:
         self._count += 1
         session = {"sessionId": self._session} if self._session else {}
         message = {"id": self._count, "method": method, "params": parameters} | session
-        self._to.write(json.dumps(message).encode() + b"\0")
-        self._to.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended; reading tells why
+            self._to.write(json.dumps(message).encode() + b"\0")
+            self._to.flush()
         while True:
             answer = self._next()
             if answer.get("id") == self._count:
@@ -106,7 +109,7 @@ class Browser:
         while not raw.endswith(b"\0"):
             one = self._from.read(1)
             if not one:
-                raise AssertionError("the browser has ended")
+                raise AssertionError(f"the browser has ended: {self._log.read_text('utf-8', 'replace')[-2000:]}")
             raw += one
         message: dict[str, Any] = json.loads(raw[:-1])
         parameters = message.get("params", {})
