@@ -272,7 +272,8 @@ def test_manifest(tmp_path: Path) -> None:
     assert found.inputs == Inputs(recordings=3, commands=2, words=8, sentences=len(found.sentences))
     assert found.digest() == corpus.from_manifest(path, 60, grammar)[0].digest()
     fewer, _ = corpus.from_manifest(path, 2, grammar)
-    assert (fewer.samples, fewer.total) == (found.samples[:2], 3)
+    assert fewer.samples == found.samples[:2]
+    assert fewer.origin == f"2 of 3 recordings of {tmp_path.name}/dev.jsonl"
     assert fewer.digest() != found.digest()
 
 
@@ -360,3 +361,18 @@ def test_a_tiny_run(small: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     assert state.read_bytes() == before
     assert main([*small, "--force", "--set", "endpoint.silence=0.9"]) == 3
     assert "configuration is" in capsys.readouterr().err
+
+
+PROFILES = sorted((Path(configuration.__file__).parent / "data" / "profiles").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_shipped_profiles_are_configurations_with_evidence(path: Path) -> None:
+    configuration.load(path, environ={})
+    head = path.read_text("utf-8")
+    for part in ("# machine: ", "# with: edgevoice ", "# measured on: ", "once more, as a whole"):
+        assert part in head
+
+
+def test_there_is_a_profile() -> None:
+    assert PROFILES

@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Everything is checked before anything is measured. What was measured is kept, however it ends."""
     import time
 
+    from edgevoice.bench.conditions import Conditions
     from edgevoice.errors import BudgetError
     from edgevoice.modelstore import ModelStore
     from edgevoice.think.grammar import Grammar
@@ -97,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.tune import write
     from edgevoice.tune.processes import configured
 
-    began = time.monotonic()
+    began, spent = time.monotonic(), _spent()
+    conditions = Conditions()
     budgets, limit, config = _asked(args)
     store = ModelStore()
     grammar = Grammar.load(config.packs())
@@ -115,11 +117,14 @@ def run(args: argparse.Namespace) -> int:
         seconds=time.monotonic() - began,
         versions=_versions(),
         options=_options(args),
+        caution=tuple(flag.text for flag in conditions.flags(_spent() - spent)),
     )
     if args.json is not None:
         write.save(_json(report), args.json)
     for line in reports.table(report):
         print(line)
+    for text in report.caution:
+        print(f"with caution: {text}")
     if found.winner is None:
         raise _refused(args, report, BudgetError)
     tuned = configured(config, found.winner.settings)
@@ -128,6 +133,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"the time was up; the same command goes on searching from {_state(args)}")
     print(f"{args.out}: use it with: edgevoice run --config {args.out}")
     return 0
+
+
+def _spent() -> float:
+    """Processor seconds of this process and of all that it has waited for."""
+    import resource
+
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 # Before --------------------------------------------------------------------------------------------------------

@@ -56,8 +56,6 @@ class Corpus:
     """In an order drawn by chance, the same every time: so the first few of them stand for all."""
     origin: str
     """In words, for the evidence."""
-    total: int
-    """Recordings there were to choose from."""
     sentences: tuple[str, ...] = REPLIES
 
     @property
@@ -115,7 +113,9 @@ def from_manifest(path: Path, limit: int, grammar: Grammar) -> tuple[Corpus, lis
     samples = [
         Sample(path=str(audio), intent=line.intent, slots=line.slots, text=line.text) for _, audio, line in found
     ]
-    return Corpus(_drawn(samples, limit), str(path), len(samples)), warnings
+    drawn = _drawn(samples, limit)
+    origin = f"{len(drawn)} of {len(samples)} recordings of {path.parent.name or '.'}/{path.name}"
+    return Corpus(drawn, origin), warnings
 
 
 def _drawn(samples: Sequence[Sample], limit: int) -> tuple[Sample, ...]:
@@ -178,9 +178,7 @@ def spoken(config: Config, grammar: Grammar, store: ModelPaths, folder: Path, co
             voice.close()
     ends = msgspec.json.decode((made / ENDS).read_bytes(), type=list[float])
     samples = [msgspec.structs.replace(each, end=end) for each, end in zip(planned, ends, strict=True)]
-    return Corpus(
-        _drawn(samples, count), f"{len(samples)} commands spoken by the voice {name}, with noise", len(samples)
-    )
+    return Corpus(_drawn(samples, count), f"{len(samples)} commands spoken by the voice {name}, with noise")
 
 
 def _write(folder: Path, samples: Sequence[Sample], voice: TtsEngine) -> None:

@@ -35,6 +35,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was recognised, in words."""
     inputs: Inputs
     combinations: int
+    caution: tuple[str, ...]
+    """What else the machine did meanwhile, which makes the figures less trustworthy."""
     found: Found
 
 
@@ -48,6 +50,7 @@ def report(
     seconds: float,
     versions: dict[str, str],
     options: dict[str, Any],
+    caution: tuple[str, ...] = (),
 ) -> Report:
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -60,6 +63,7 @@ def report(
         recordings=recordings,
         inputs=inputs,
         combinations=combinations,
+        caution=caution,
         found=found,
     )
 
@@ -107,6 +111,7 @@ def evidence(report: Report) -> Iterator[str]:
     yield f"asked for: {report.budgets.typed() or 'nothing'}; preferred: {report.options['prefer']}"
     yield f"measured on: {report.recordings}"
     yield f"tried: {len(found.candidates)} of {report.combinations} combinations in full"
+    yield from (f"with caution: {text}" for text in report.caution)
     yield ""
     again = dict(figures(found.confirmed))
     yield f"{'':16} {'in parts':24} once more, as a whole"

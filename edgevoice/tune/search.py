@@ -106,6 +106,7 @@ class Search:
             complete = False
         candidates = self._candidates()
         winner, confirmed, failed = self._confirm(candidates)
+        full = {record.trial for record in self._full(self.space.hear, self.inputs.recordings)}
         nearest = None
         if winner is None:
             measured = [
@@ -123,7 +124,9 @@ class Search:
             front=tuple(sorted(front(candidates, lambda each: each.point), key=self._order)),
             nearest=nearest,
             candidates=tuple(sorted(candidates, key=self._order)),
-            dropped=tuple(Dropped(label=trial.label, why=why) for trial, why in self._dropped.items()),
+            dropped=tuple(
+                Dropped(label=trial.label, why=why) for trial, why in self._dropped.items() if trial not in full
+            ),
             complete=complete,
         )
 
