@@ -19,6 +19,7 @@ COMMANDS = (
     "intents",
     "eval",
     "bench",
+    "quantize",
     "tune",
     "devices",
     "doctor",

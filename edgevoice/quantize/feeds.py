@@ -1,0 +1,268 @@
+"""What graphs are fed with while they are calibrated: made of real recordings, or of texts for a voice.
+
+Which kind a graph is, its inputs tell. Whoever adds a kind adds a function here.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgevoice.audio.pcm import RATE
+from edgevoice.audio.wavefile import open_file
+from edgevoice.engines import litert, onnx
+from edgevoice.engines.asr.whisper_mel import HOP, log_mel
+from edgevoice.engines.registry import require
+from edgevoice.engines.vad.silero import CONTEXT, FRAME
+from edgevoice.errors import AudioFormatError, ConfigError, ModelError
+from edgevoice.evaluate.recording import read
+from edgevoice.quantize import samples
+from edgevoice.quantize.metric import SampleSet
+from edgevoice.quantize.onnx_recipes import Feed
+
+SECONDS = 15.0
+"""Of a recording at most: more of the same voice tells little, and a histogram over it takes long."""
+_PADDING = 1.0
+"""Seconds of zeros behind a recording for Whisper's encoder, as its engine has them."""
+_TOKENS = 24
+"""Tokens that the decoder writes for each recording: some two sentences."""
+_STEPS = 40
+"""Frames of a recording for networks that hear frames: spread over it, and few enough for histograms."""
+_AUDIO = (".wav", ".flac", ".ogg")
+_MEL_WINDOW, _MEL_STEP, _MELS = 76, 8, 32
+"""Of openWakeWord's embedding: 76 frames of 32 mels, of which 8 are new each time (80 ms)."""
+
+Samples = NDArray[np.float32]
+
+
+class CalibrationSet:
+    """Recordings, or texts, to calibrate with.
+
+    Args:
+        place: a manifest of JSON lines (``audio``, or ``text`` for a voice), or a folder of recordings.
+        limit: lines or files at most.
+
+    Raises:
+        ConfigError: with every mistake: a file that is missing, empty, no audio, or not at 16 kHz; a set without one.
+    """
+
+    def __init__(self, place: Path, limit: int | None = None, *, texts: bool = False) -> None:
+        self.texts: list[str] = []
+        self.audio: list[Samples] = []
+        if texts:
+            written, self.known = samples.load(samples.Written, place, limit)
+            self.texts = [line.text for line in written]
+            return
+        manifest, paths, self.known = _recordings(place, limit)
+        mistakes = []
+        for path in paths:
+            if (why := _unfit(path)) is not None:
+                mistakes.append(f"{path}: {why}")
+                continue
+            self.audio.append(read(path).float32()[: int(SECONDS * RATE)])
+        if mistakes:
+            raise ConfigError("\n".join(mistakes), place=f"{manifest}: calibration audio")
+
+
+def _recordings(place: Path, limit: int | None) -> tuple[Path, list[Path], SampleSet]:
+    if not place.is_dir():
+        lines, known = samples.load(samples.Heard, place, limit)
+        return place, [place.parent / line.audio for line in lines], known
+    import hashlib
+
+    from edgevoice.modelfiles import sha256_of
+
+    found = sorted(path for path in place.iterdir() if path.suffix.lower() in _AUDIO)[:limit]
+    if not found:
+        raise ConfigError(
+            f"there is no recording ({', '.join(_AUDIO)}) in it", place=str(place), remedy="give recordings at 16 kHz"
+        )
+    digest = hashlib.sha256("".join(sha256_of(path) for path in found).encode()).hexdigest()
+    return place, found, SampleSet(name=place.name, n=len(found), sha256=digest)
+
+
+def _unfit(path: Path) -> str | None:
+    """Why a recording cannot be calibrated with."""
+    import asyncio
+
+    soundfile = require("soundfile")
+    try:
+        asyncio.run(open_file(path).close())
+        about = soundfile.info(str(path))
+    except AudioFormatError as error:
+        return error.cause
+    if about.samplerate != RATE:
+        return f"it has {about.samplerate} samples per second, and {RATE} are needed; convert it"
+    # Half a second is the least of which a spectrogram, or a wake word's window, can be made.
+    return "it is shorter than half a second" if about.frames < RATE // 2 else None
+
+
+def feeds(path: Path, given: CalibrationSet) -> list[Feed]:
+    """Inputs of an ONNX graph.
+
+    Raises:
+        ModelError: nothing here makes inputs for such a graph.
+    """
+    session = onnx.session(path)
+    inputs = {each.name: each for each in session.get_inputs()}
+    del session
+    makers: list[tuple[set[str], Callable[[Path, CalibrationSet], list[Feed]]]] = [
+        ({"mel"}, _whisper_encoder),
+        ({"tokens", "parents", "places"}, _whisper_decoder),
+        ({"input", "state", "sr"}, _silero),
+        ({"input", "input_lengths", "scales"}, _piper),
+    ]
+    for names, make in makers:
+        if names <= inputs.keys():
+            return make(path, given)
+    if len(inputs) == 1:
+        (only,) = inputs.values()
+        if only.type == "tensor(float)" and len(only.shape) == 2:
+            return _frames(only.name, only.shape[1], given)
+    raise ModelError(
+        f"nothing is known that makes its inputs ({', '.join(sorted(inputs))}) out of recordings",
+        place=str(path),
+        remedy="use a recipe that needs no calibration: --recipe dynamic, fp16 or nbits",
+    )
+
+
+def _frames(name: str, size: object, given: CalibrationSet) -> list[Feed]:
+    """For a network that hears frames of samples."""
+    length = size if isinstance(size, int) and size > 0 else FRAME
+    return [
+        {name: audio[at : at + length][None]}
+        for audio in given.audio
+        for at in _spread(len(audio) - length, _STEPS // 4)
+    ]
+
+
+def _spread(last: int, count: int) -> list[int]:
+    return sorted({int(at) for at in np.linspace(0, max(last, 0), count)})
+
+
+def _mel(audio: Samples, mels: int) -> Samples:
+    padded = np.pad(audio, (0, int(_PADDING * RATE)))
+    return log_mel(padded[: len(padded) // (2 * HOP) * 2 * HOP], mels)[None]
+
+
+def _whisper_encoder(path: Path, given: CalibrationSet) -> list[Feed]:
+    mels = int(onnx.session(path).get_inputs()[0].shape[1])
+    return [{"mel": _mel(audio, mels)} for audio in given.audio]
+
+
+def _whisper_decoder(path: Path, given: CalibrationSet) -> list[Feed]:
+    """The float decoder writes freely, and what it is given at the beginning and at every third token is kept."""
+    import json
+
+    encoder, decoder = onnx.session(path.with_name("encoder.onnx")), onnx.session(path)
+    special = json.loads(path.with_name("tokens.json").read_bytes())["special"]
+    names = [each.name for each in encoder.get_outputs()]
+    outputs = [each.name for each in decoder.get_outputs()]
+    shapes = {each.name: each.shape for each in decoder.get_inputs()}
+    found: list[Feed] = []
+    for audio in given.audio:
+        spectrogram = _mel(audio, int(encoder.get_inputs()[0].shape[1]))
+        feed: Feed = dict(zip(names, encoder.run(names, {"mel": spectrogram}), strict=True))
+        feed |= {"parents": np.zeros(1, np.int64), "places": np.array([-1], np.int64)}
+        feed["shortlist"] = np.zeros((1, int(shapes["shortlist"][1])), np.float32)
+        for name, shape in shapes.items():
+            if name.startswith(("prefix_", "past_")):
+                lengths = {"B_past": 1, "P": 0, "S": 0}
+                feed[name] = np.zeros([lengths.get(size, size) for size in shape], np.float32)
+        tokens = [int(special["start"]), int(special["no_timestamps"])]
+        for step in range(_TOKENS):
+            feed["tokens"] = np.array([tokens], np.int64)
+            if step % 3 == 0:
+                found.append(dict(feed))
+            results = dict(zip(outputs, decoder.run(outputs, feed), strict=True))
+            best = int(results["logits"][0, -1, : int(special["end"]) + 1].argmax())
+            if best == int(special["end"]):
+                break
+            tokens = [best]
+            feed |= {f"past_{name}": each for name, each in results.items() if name.startswith(("key_", "value_"))}
+    return found
+
+
+def _silero(path: Path, given: CalibrationSet) -> list[Feed]:
+    """Frames with the state that the network has by then; every so many are kept."""
+    session = onnx.session(path)
+    found: list[Feed] = []
+    for audio in given.audio:
+        state = np.zeros((2, 1, 128), np.float32)
+        padded = np.pad(audio, (CONTEXT, 0))
+        starts = range(0, len(audio) - FRAME + 1, FRAME)
+        kept = set(_spread(len(starts) - 1, _STEPS))
+        for number, at in enumerate(starts):
+            feed: Feed = {
+                "input": padded[at : at + CONTEXT + FRAME][None],
+                "state": state,
+                "sr": np.array(RATE, np.int64),
+            }
+            if number in kept:
+                found.append(feed)
+            state = session.run(None, feed)[1]
+    return found
+
+
+def _piper(path: Path, given: CalibrationSet) -> list[Feed]:
+    """Texts as the voice's phonemes, without noise, so that the same text gives the same sound."""
+    package = require("piper", extra="piper", distribution="piper-tts")
+    voice: Any = package.PiperVoice.load(str(path))
+    found: list[Feed] = []
+    for text in given.texts:
+        for sentence in voice.phonemize(text):
+            numbers = np.array([voice.phonemes_to_ids(sentence)], np.int64)
+            scales = np.array([0.0, voice.config.length_scale, 0.0], np.float32)
+            found.append({"input": numbers, "input_lengths": np.array([numbers.shape[1]], np.int64), "scales": scales})
+    return found
+
+
+def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
+    """Inputs of a wake word's TFLite model; the front end lies beside it where it needs one.
+
+    Raises:
+        ModelError: nothing here makes inputs for such a model.
+    """
+    model = litert.interpreter(path)
+    inputs = model.get_input_details()
+    shape = tuple(int(size) for size in inputs[0]["shape"])
+    (names,) = [each["inputs"] for each in model.get_signature_list().values()][:1] or [[inputs[0]["name"]]]
+    name = names[0]
+    if len(inputs) == 1 and shape == (1, _MEL_WINDOW, _MELS, 1):
+        return [{name: window} for window in _mel_windows(path, given)]
+    if len(inputs) == 1 and len(shape) == 3 and shape[2] == 96:
+        embed = litert.interpreter(path.with_name("embedding_model.tflite"))
+        at, out = embed.get_input_details()[0]["index"], embed.get_output_details()[0]["index"]
+        rows = []
+        for window in _mel_windows(path, given):
+            embed.set_tensor(at, window)
+            embed.invoke()
+            rows.append(embed.get_tensor(out).reshape(96).copy())
+        return [{name: np.stack(rows[i : i + shape[1]])[None]} for i in range(0, len(rows) - shape[1] + 1, 4)]
+    raise ModelError(
+        f"nothing is known that makes its input of shape {list(shape)} out of recordings",
+        place=str(path),
+        remedy="use a recipe that needs no calibration: --recipe dynamic or weights",
+    )
+
+
+def _mel_windows(path: Path, given: CalibrationSet) -> list[NDArray[np.float32]]:
+    place = path.with_name("melspectrogram.tflite")
+    if not place.is_file():
+        raise ModelError("the front end that makes its inputs is not beside it", place=str(place))
+    # Not by ``litert``, which sets its memory up for the one sample that the file says, and fails.
+    front = require("ai_edge_litert.interpreter").Interpreter(model_path=str(place), num_threads=1)
+    at, out = front.get_input_details()[0]["index"], front.get_output_details()[0]["index"]
+    windows: list[NDArray[np.float32]] = []
+    for audio in given.audio:
+        front.resize_tensor_input(at, [1, len(audio)])
+        front.allocate_tensors()
+        front.set_tensor(at, (audio * np.float32(32768.0))[None])
+        front.invoke()
+        # openWakeWord scales its spectrogram like this before the embedding sees it.
+        mel = front.get_tensor(out).reshape(-1, _MELS) / np.float32(10.0) + np.float32(2.0)
+        starts: Sequence[int] = range(0, len(mel) - _MEL_WINDOW + 1, _MEL_STEP)
+        windows += [np.ascontiguousarray(mel[i : i + _MEL_WINDOW])[None, :, :, None] for i in starts]
+    return windows

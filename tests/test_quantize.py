@@ -1,0 +1,350 @@
+"""Recipes, noise by layer, the search and the command, on models of a few layers made here."""
+
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edgevoice.__main__ import main
+from edgevoice.audio.pcm import RATE
+from edgevoice.errors import ConfigError, ModelError, OutputError
+from edgevoice.modelfiles import Silent
+from edgevoice.modelstore import ModelStore
+from edgevoice.quantize import gate, onnx_recipes
+from edgevoice.quantize.feeds import CalibrationSet, feeds
+from edgevoice.quantize.gate import Measurement
+from edgevoice.quantize.graph import Graph, save
+from edgevoice.quantize.journal import Journal
+from edgevoice.quantize.metric import Parts, SampleSet, metric
+from edgevoice.quantize.recipe import Recipe
+from edgevoice.quantize.search import Search, Step
+from edgevoice.quantize.sensitivity import rounded_weight, sensitivity
+from edgevoice.quantize.subject import Changer, Subject, assemble, subject
+
+onnx = pytest.importorskip("onnx")
+
+WIDTH = 256
+RECIPES = (
+    Recipe(kind="dynamic"),
+    Recipe(kind="dynamic", per_channel=False),
+    Recipe(kind="static"),
+    Recipe(kind="static", calibration="percentile"),
+    Recipe(kind="static", calibration="entropy"),
+    Recipe(kind="fp16"),
+    Recipe(kind="nbits"),
+)
+
+
+def network(path: Path, *, wild: float = 1.0, domain: str = "") -> Path:
+    """Three products of 256 by 256; ``wild`` makes one weight of the middle one that many times as large."""
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    weights = [(rng.standard_normal((WIDTH, WIDTH)) / 16).astype(np.float32) for _ in range(3)]
+    weights[1][0] *= wild
+    constants = [onnx.numpy_helper.from_array(each, f"w{number}") for number, each in enumerate(weights)]
+    nodes = []
+    last = "wave"
+    for number in range(3):
+        nodes.append(helper.make_node("MatMul", [last, f"w{number}"], [f"m{number}"], name=f"layer{number}"))
+        last = "out" if number == 2 else f"t{number}"
+        nodes.append(helper.make_node("Tanh", [f"m{number}"], [last], domain=domain if number == 2 else ""))
+    of = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [of("wave", onnx.TensorProto.FLOAT, [1, WIDTH])],
+        [of("out", onnx.TensorProto.FLOAT, [1, WIDTH])],
+        constants,
+    )
+    opsets = [helper.make_opsetid("", 17), *([helper.make_opsetid(domain, 1)] if domain else [])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+    return path
+
+
+def recording(path: Path, *, rate: int = RATE, seconds: float = 1.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 8000 * np.random.default_rng(1).standard_normal(int(rate * seconds)).clip(-3, 3)
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(samples.astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return network(tmp_path / "model" / "small.onnx")
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> Path:
+    recording(tmp_path / "audio" / "one.wav")
+    return tmp_path / "audio"
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_a_recipe_makes_the_model_smaller_and_the_same_bytes_again(recipe: Recipe, model: Path, audio: Path) -> None:
+    given = feeds(model, CalibrationSet(audio))
+    made = onnx_recipes.apply(recipe, Graph(model), (), given)
+    assert made == onnx_recipes.apply(recipe, Graph(model), (), feeds(model, CalibrationSet(audio)))
+    limit = {"fp16": 0.55, "nbits": 0.25}.get(recipe.kind, 0.35)
+    assert len(made) < limit * model.stat().st_size
+    before, after = (np.concatenate([each[0] for each in onnx_recipes.run(it, given)]) for it in (model, made))
+    least = 8.0 if recipe.kind == "nbits" else 20.0
+    assert 10 * np.log10((before**2).sum() / ((after - before) ** 2).sum()) > least
+    with pytest.raises(ModelError, match="quantized already"):
+        made_path = model.with_name("made.onnx")
+        made_path.write_bytes(made)
+        Graph(made_path)
+
+
+def test_layers_that_are_kept_stay_as_they_were(model: Path, audio: Path) -> None:
+    for kind in ("dynamic", "nbits"):
+        made = onnx.load_model_from_string(onnx_recipes.apply(Recipe(kind=kind), Graph(model), ("layer1",), ()))
+        assert [node.name for node in made.graph.node if node.op_type == "MatMul"] == ["layer1"]
+
+
+def test_the_layer_with_the_wildest_weights_is_the_noisiest(tmp_path: Path, audio: Path) -> None:
+    path = network(tmp_path / "wild.onnx", wild=300.0)
+    found = sensitivity(Recipe(kind="dynamic"), Graph(path), feeds(path, CalibrationSet(audio)))
+    assert len(found) == 3
+    assert (found[0].layer, found[0].sqnr_db < found[1].sqnr_db - 6) == ("layer1", True)
+
+
+def test_rounding_is_within_half_a_step() -> None:
+    weight = np.random.default_rng(2).standard_normal((48, 40)).astype(np.float32)
+    for recipe, levels in ((Recipe(kind="dynamic"), 127), (Recipe(kind="nbits", block=16), 7.5)):
+        worst = np.abs(rounded_weight(weight, recipe, 1) - weight).max(axis=0)
+        assert np.all(worst <= 1.05 * np.abs(weight).max(axis=0) / levels)
+
+
+# Silero: a real model
+
+
+def test_a_real_model_is_changed_and_runs(store: ModelStore, tmp_path: Path, audio: Path) -> None:
+    about = subject(store.path("silero-vad"), tmp_path, None, None)
+    assert (about.task, about.engine) == ("vad", "silero")
+    changer = Changer(about.folder / about.graphs[0], CalibrationSet(audio))
+    recipe = Recipe(kind="static")
+    noise = changer.sensitivity(recipe, tmp_path)
+    assert len(noise) == 6
+    made = assemble(about.folder, {about.graphs[0]: changer.apply(recipe, (noise[0].layer,))}, tmp_path / "made")
+    (path,) = made.glob("*.onnx")
+    assert path.stat().st_size < (about.folder / about.graphs[0]).stat().st_size
+    ((probability, _),) = onnx_recipes.run(path, changer.feeds()[:1])
+    assert 0.0 <= float(probability[0, 0]) <= 1.0
+
+
+# The search
+
+
+def measurement(accuracy: float, size: int = 1) -> Measurement:
+    counts = (1.0 - accuracy,)
+    parts = Parts(counts=counts, weights=(1.0,))
+    return Measurement(
+        task="vad",
+        engine="silero",
+        metrics=(metric("frame_error", parts),),
+        parts={"frame_error": parts},
+        samples=SampleSet(name="x.jsonl", n=1, sha256="ab" * 32),
+        size=size,
+        load_ms=1.0,
+        rss_mb=1.0,
+        latency_of="a frame",
+        latency_p50_ms=1.0,
+        latency_p95_ms=1.0,
+    )
+
+
+def search(model: Path, audio: Path, scratch: Path, measure: Any) -> tuple[Any, list[Step]]:
+    about = Subject(model.parent, "vad", "silero", (model.name,))
+    steps: list[Step] = []
+    changers = {model.name: Changer(model, CalibrationSet(audio))}
+    made = Search(about, changers, measurement(1.0), {}, measure, scratch, steps.append, Silent())
+    return made, steps
+
+
+def test_the_smallest_that_passes_is_found(model: Path, audio: Path, tmp_path: Path) -> None:
+    made, steps = search(model, audio, tmp_path, lambda folder: measurement(1.0))
+    found = made.auto()
+    assert found.recipes[model.name].kind == "nbits"
+    assert found.kept[model.name] == ()
+    assert [step.passed for step in steps if step.measurement] == [True]
+
+
+def test_the_noisiest_layers_stay_in_float_until_it_passes(tmp_path: Path, audio: Path) -> None:
+    path = network(tmp_path / "model" / "wild.onnx", wild=300.0)
+
+    def measure(folder: Path) -> Measurement:
+        weights = onnx.load(str(folder / path.name)).graph.initializer
+        kept = any((each.name, each.data_type) == ("w1", onnx.TensorProto.FLOAT) for each in weights)
+        return measurement(1.0 if kept else 0.5)
+
+    made, steps = search(path, audio, tmp_path, measure)
+    found = made.auto()
+    assert found.kept[path.name] == ("layer1",)
+    assert any(step.measurement and not step.passed for step in steps)
+    smaller = [step for step in steps if step.passed and step.size < len(found.changed[path.name])]
+    assert smaller == []
+
+
+def test_nothing_passes_when_all_is_worse(model: Path, audio: Path, tmp_path: Path) -> None:
+    made, steps = search(model, audio, tmp_path, lambda folder: measurement(0.5))
+    assert made.auto().changed == {}
+    assert not any(step.passed for step in steps)
+    assert not list(tmp_path.glob("candidate/*"))
+
+
+def test_a_measurement_is_kept_also_beside_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    journal = tmp_path / "work" / "measurements.jsonl"
+    Journal(journal).put("a", measurement(1.0))
+    with journal.open("ab") as out:
+        out.write(b'{"key": "b", "meas')
+    Journal(journal).put("c", measurement(0.5))
+    again = Journal(journal)
+    assert (again.get("a"), again.get("b"), again.get("c")) == (measurement(1.0), None, measurement(0.5))
+
+
+# The command
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    recording(tmp_path / "dev" / "a.wav")
+    path = tmp_path / "dev" / "dev.jsonl"
+    path.write_text('{"audio": "a.wav"}\n')
+    return path
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("EDGEVOICE_MODELS", raising=False)
+    return tmp_path / "share"
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.onnx"))
+
+
+@pytest.mark.parametrize(("error", "code"), [(0.0, 0), (0.5, 11)])
+def test_only_what_passes_is_published(
+    error: float,
+    code: int,
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        gate, "measure", lambda task, path, *_, **__: measurement(1.0 if path == model.parent else 1.0 - error)
+    )
+    arguments = ["quantize", str(model.parent), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    arguments += ["--recipe", "dynamic", "--name", "mine", "--calibration", str(manifest.parent), "--json"]
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    assert report["published"] == (None if code else "mine@dynamic")
+    assert bool(files(own_store)) is not bool(code)
+    if code:
+        assert "lost too much" in err
+        assert "layer" in err
+
+
+def test_ctrl_c_keeps_what_was_measured_and_leaves_the_store(
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def measure(task: str, path: Path, *_: Any, **__: Any) -> Measurement:
+        if path != model.parent:
+            raise KeyboardInterrupt
+        return measurement(1.0)
+
+    monkeypatch.setattr(gate, "measure", measure)
+    arguments = ["quantize", str(model.parent), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--name", "mine"]) == 130
+    assert "stopped; what was measured is kept" in capsys.readouterr().out
+    assert files(own_store) == []
+    (line,) = (tmp_path / "cache/edgevoice/quantize/measurements.jsonl").read_bytes().splitlines()[1:]
+    assert msgspec.json.decode(line)["measurement"]["task"] == "vad"
+
+
+# Bad input
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, model: Path) -> None:
+    empty = tmp_path / "empty.onnx"
+    empty.write_bytes(b"")
+    text = tmp_path / "text.onnx"
+    text.write_text("this is a text and no model at all")
+    cut = tmp_path / "cut.onnx"
+    cut.write_bytes(model.read_bytes()[:5000])
+    for path in (empty, text, cut):
+        with pytest.raises(ModelError, match=r"no whole ONNX model|no operator"):
+            Graph(path)
+    tflite = tmp_path / "text.tflite"
+    tflite.write_text("no model")
+    with pytest.raises(ModelError, match="TFLite"):
+        Changer(tflite, None)
+    with pytest.raises(ModelError, match="no ONNX or TFLite"):
+        (tmp_path / "nothing").mkdir()
+        subject(tmp_path / "nothing", tmp_path, None, None)
+
+
+def test_custom_operators_and_unknown_ones_are_named(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ModelError, match=r"does not know: my\.own\.Tanh"):
+        Graph(network(tmp_path / "own.onnx", domain="my.own"))
+    with pytest.raises(ModelError, match="no Conv with constant weights"):
+        onnx_recipes.apply(Recipe(kind="dynamic", operators=("Conv",)), Graph(model), (), ())
+    with pytest.raises(ModelError, match="needs calibration audio"):
+        onnx_recipes.apply(Recipe(kind="static"), Graph(model), (), ())
+
+
+def test_calibration_audio_is_checked_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "bad"
+    recording(folder / "a.wav", rate=8000)
+    recording(folder / "b.wav", seconds=0.1)
+    recording(folder / "c.wav")
+    (folder / "d.wav").write_bytes(b"")
+    with pytest.raises(ConfigError) as caught:
+        CalibrationSet(folder)
+    text = str(caught.value)
+    assert "a.wav: it has 8000 samples per second" in text
+    assert "b.wav: it is shorter than half a second" in text
+    assert "c.wav" not in text
+    assert "d.wav: " in text
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ConfigError, match="no recording"):
+        CalibrationSet(tmp_path / "none")
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left"):
+        save(tmp_path / "model.onnx", b"abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_another_recipe_are_refused(
+    model: Path, manifest: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quantize", str(model), "--manifest", str(manifest), "--recipe", "fp16", "--block", "32"]) == 3
+    assert "the recipe 'fp16' has no --block" in capsys.readouterr().err
