@@ -224,6 +224,17 @@ def test_the_time_limit_ends_it_with_what_is_there(tmp_path: Path) -> None:
     assert search(world, Budgets(), path=path) == search(world, Budgets())
 
 
+def test_notes_stay_with_the_figures(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    first = Ledger(WorldMeasurer(World()), path=path)
+    first.note("it was hot")
+    first.note("it was hot")
+    again = Ledger(WorldMeasurer(World()), path=path)
+    again.restore()
+    assert again.notes == ["it was hot"]
+    assert again.measured == 0
+
+
 def test_state_of_other_conditions_is_refused(tmp_path: Path) -> None:
     world, path = World(), tmp_path / "state.json"
     search(world, Budgets(), path=path, key={"machine": "a board", "onnxruntime": "1.20"})

@@ -90,7 +90,6 @@ def run(args: argparse.Namespace) -> int:
     """Everything is checked before anything is measured. What was measured is kept, however it ends."""
     import time
 
-    from edgevoice.bench.conditions import Conditions
     from edgevoice.errors import BudgetError
     from edgevoice.modelstore import ModelStore
     from edgevoice.think.grammar import Grammar
@@ -98,15 +97,14 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.tune import write
     from edgevoice.tune.processes import configured
 
-    began, spent = time.monotonic(), _spent()
-    conditions = Conditions()
+    began = time.monotonic()
     budgets, limit, config = _asked(args)
     store = ModelStore()
     grammar = Grammar.load(config.packs())
     corpus = _corpus(args, config, grammar, store)
     _check_measurable(budgets, corpus)
     space = _space(args, config, store, corpus, budgets)
-    found = _search(args, config, corpus, space, budgets, None if limit is None else began + limit)
+    found, caution = _search(args, config, corpus, space, budgets, None if limit is None else began + limit)
 
     report = reports.report(
         found,
@@ -117,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         seconds=time.monotonic() - began,
         versions=_versions(),
         options=_options(args),
-        caution=tuple(flag.text for flag in conditions.flags(_spent() - spent)),
+        caution=caution,
     )
     if args.json is not None:
         write.save(_json(report), args.json)
@@ -287,10 +285,12 @@ def _search(
     space: "Space",
     budgets: "Budgets",
     deadline: float | None,
-) -> "Found":
+) -> "tuple[Found, tuple[str, ...]]":
+    """What was found, and what makes it less trustworthy."""
     import sys
     import time
 
+    from edgevoice.bench.conditions import Conditions
     from edgevoice.cli.progress import ProgressLine
     from edgevoice.tune.processes import ProcessMeasurer
     from edgevoice.tune.search import Search
@@ -317,11 +317,17 @@ def _search(
         )
         if not args.fresh and (known := ledger.restore()):
             line.step(f"{known} measurements are known from {state}")
+        conditions, spent = Conditions(), _spent()
         try:
-            return Search(ledger, space, budgets, corpus.inputs, args.prefer, progress).run()
+            found = Search(ledger, space, budgets, corpus.inputs, args.prefer, progress).run()
         except (KeyboardInterrupt, SystemExit):
             line.step(f"stopped; what was measured is kept in {state}, and the same command goes on from there")
             raise
+        finally:
+            if ledger.measured:  # else the figures are of earlier runs, and so is what disturbed them
+                for flag in conditions.flags(_spent() - spent):
+                    ledger.note(flag.text)
+        return found, tuple(ledger.notes)
 
 
 def _key(config: "Config", corpus: "Corpus", space: "Space", *, free_text: bool) -> dict[str, str]:

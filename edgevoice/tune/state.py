@@ -50,6 +50,7 @@ class Record(msgspec.Struct, kw_only=True):
 class _File(msgspec.Struct, kw_only=True):
     format: int = FORMAT
     key: dict[str, str]
+    notes: list[str] = []
     records: list[Record]
 
 
@@ -79,6 +80,20 @@ class Ledger:
         self._expired = expired
         self._on_outcome = on_outcome
         self._records: dict[Trial, Record] = {}
+        self.measured = 0
+        """Outcomes that this run has measured."""
+        self.notes: list[str] = []
+        """What makes the figures less trustworthy, of earlier runs, too."""
+
+    def note(self, text: str) -> None:
+        """Keep a note beside the figures.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        if text not in self.notes:
+            self.notes.append(text)
+            self.save()
 
     def restore(self) -> int:
         """Read what an earlier run left; how many outcomes those are, 0 without a file. What did not work is forgotten:
@@ -109,6 +124,7 @@ class Ledger:
             cause = "it was measured under other conditions: " + "; ".join(other)
             raise ConfigError(cause, place=str(self._path), remedy=again)
         self._key = found.key | self._key
+        self.notes = list(found.notes)
         self._records = {record.trial: record for record in found.records if not record.failure}
         return sum(len(record.outcomes) for record in self._records.values())
 
@@ -151,6 +167,7 @@ class Ledger:
                             record.loaded = record.loaded or piece
                         case Outcome():
                             record.outcomes[piece.input] = piece
+                            self.measured += 1
                             self._on_outcome(trial)
                         case Failed():
                             record.failure = piece.why
@@ -169,7 +186,7 @@ class Ledger:
         """
         if self._path is None:
             return
-        content = msgspec.json.encode(_File(key=self._key, records=self.records()))
+        content = msgspec.json.encode(_File(key=self._key, notes=self.notes, records=self.records()))
         partial = self._path.with_name(f".{self._path.name}.part")
         try:
             with partial.open("wb") as stream:
