@@ -24,6 +24,8 @@ from edgevoice.quantize.recipe import Recipe
 from edgevoice.quantize.search import Search, Step
 from edgevoice.quantize.sensitivity import rounded_weight, sensitivity
 from edgevoice.quantize.subject import Changer, Subject, assemble, subject
+from edgevoice.quantize.tflite import TfliteModel
+from edgevoice.quantize.tflite import run as tflite_run
 
 onnx = pytest.importorskip("onnx")
 
@@ -348,3 +350,82 @@ def test_options_of_another_recipe_are_refused(
 ) -> None:
     assert main(["quantize", str(model), "--manifest", str(manifest), "--recipe", "fp16", "--block", "32"]) == 3
     assert "the recipe 'fp16' has no --block" in capsys.readouterr().err
+
+
+def test_a_wake_word_that_is_quantized_already_is_refused(store: ModelStore) -> None:
+    with pytest.raises(ModelError, match=r"quantized already \(int8"):
+        Changer(store.path("okay_nabu") / "okay_nabu.tflite", None)
+
+
+# TFLite
+
+
+def tflite(path: Path, inputs: int = 96) -> Path:
+    """Two fully connected layers of 96 by 96 behind one another, made with the runtime's own schema."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    rng = np.random.default_rng(3)
+    graph = schema.SubGraphT()
+    model = schema.ModelT()
+    model.version, model.subgraphs, model.buffers = 3, [graph], [schema.BufferT()]
+    graph.tensors, graph.operators, graph.inputs, graph.outputs = [], [], [0], [4]
+    shapes = [[1, inputs], [96, inputs], [1, 96], [96, 96], [1, 96]]
+    for number, (name, shape) in enumerate(zip(("in", "w0", "middle", "w1", "out"), shapes, strict=True)):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, schema.TensorType.FLOAT32, 0
+        if name.startswith("w"):
+            buffer = schema.BufferT()
+            weights = (rng.standard_normal(shape) / 10).astype(np.float32)
+            buffer.data = np.frombuffer(weights.tobytes(), np.uint8)
+            tensor.buffer = len(model.buffers)
+            model.buffers.append(buffer)
+        graph.tensors.append(tensor)
+        if number in (2, 4):
+            operator = schema.OperatorT()
+            operator.opcodeIndex, operator.inputs, operator.outputs = 0, [number - 2, number - 1, -1], [number]
+            operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+            operator.builtinOptions = schema.FullyConnectedOptionsT()
+            graph.operators.append(operator)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    code.version = 1
+    model.operatorCodes = [code]
+    signature, given, result = schema.SignatureDefT(), schema.TensorMapT(), schema.TensorMapT()
+    given.name, given.tensorIndex, result.name, result.tensorIndex = "in", 0, "out", 4
+    signature.signatureKey, signature.subgraphIndex = "serving_default", 0
+    signature.inputs, signature.outputs = [given], [result]
+    model.signatureDefs = [signature]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "weights", "static"])
+def test_a_tflite_model_gets_smaller_and_still_takes_float(kind: Any, tmp_path: Path) -> None:
+    path = tflite(tmp_path / "word.tflite")
+    rng = np.random.default_rng(4)
+    given = [{"in": rng.standard_normal((1, 96)).astype(np.float32)} for _ in range(8)]
+    made = TfliteModel(path).apply(Recipe(kind=kind), (), given)
+    assert made == TfliteModel(path).apply(Recipe(kind=kind), (), given)
+    assert len(made) < 0.5 * path.stat().st_size
+    small = tmp_path / "small.tflite"
+    small.write_bytes(made)
+    before, after = tflite_run(path, given), tflite_run(small, given)
+    assert 10 * np.log10((before**2).sum() / ((after - before) ** 2).sum()) > (15 if kind == "static" else 20)
+    with pytest.raises(ModelError, match="quantized already"):
+        TfliteModel(small)
+
+
+def test_tflite_layers_can_stay_in_float(tmp_path: Path) -> None:
+    model = TfliteModel(tflite(tmp_path / "word.tflite"))
+    assert model.layers() == ["middle", "out"]
+    recipe = Recipe(kind="dynamic")
+    sizes = [len(model.apply(recipe, kept, ())) for kept in ((), ("out",), ("middle", "out"))]
+    assert sizes[0] < sizes[1] < sizes[2]
+    given = [{"in": np.random.default_rng(5).standard_normal((1, 96)).astype(np.float32)} for _ in range(4)]
+    noise = model.sensitivity(recipe, given, tmp_path)
+    assert {each.layer for each in noise} == {"middle", "out"}
+    assert all(10 < each.sqnr_db < 100 for each in noise)
+    with pytest.raises(ModelError, match="no recipe 'fp16' for TFLite"):
+        model.apply(Recipe(kind="fp16"), (), ())
