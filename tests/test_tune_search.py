@@ -114,6 +114,29 @@ def test_a_resumed_search_ends_as_one_that_was_not_interrupted(world: World, bud
         assert not set(first.asked) & set(second.asked)  # nothing was measured twice
 
 
+def test_a_race_goes_on_where_it_was(tmp_path: Path) -> None:
+    names = [f"m{number}" for number in range(14)]
+    world = World(
+        recordings=40,
+        latency={name: 100.0 + 37 * at % 90 for at, name in enumerate(names)},
+        wrong={name: 5 * at % 13 for at, name in enumerate(names)},
+        memory=dict.fromkeys(names, 100.0),
+        beams=(1, 3),
+    )
+    whole = WorldMeasurer(world)
+    expected = search(world, Budgets(), measurer=whole)
+    for at in range(20, len(whole.asked), 35):  # in every round
+
+        def stop(count: int, at: int = at) -> None:
+            if count >= at:
+                raise KeyboardInterrupt
+
+        path = tmp_path / f"{at}.json"
+        with pytest.raises(KeyboardInterrupt):
+            search(world, Budgets(), measurer=WorldMeasurer(world, stop), path=path)
+        assert search(world, Budgets(), path=path) == expected
+
+
 def test_other_budgets_are_answered_from_what_was_measured(tmp_path: Path) -> None:
     world, path = World(), tmp_path / "state.json"
     first = search(world, Budgets(), path=path)
