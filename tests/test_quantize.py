@@ -345,11 +345,24 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_in_between_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx, "save", full)
+    with pytest.raises(OutputError, match="No space left"):
+        onnx_recipes.apply(Recipe(kind="dynamic"), Graph(model), (), ())
+
+
 def test_options_of_another_recipe_are_refused(
     model: Path, manifest: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["quantize", str(model), "--manifest", str(manifest), "--recipe", "fp16", "--block", "32"]) == 3
     assert "the recipe 'fp16' has no --block" in capsys.readouterr().err
+    assert main(["quantize", str(model), "--manifest", str(manifest), "--recipe", "static"]) == 3
+    assert "needs recordings" in capsys.readouterr().err
+    assert main(["quantize", str(model), "--manifest", str(manifest), "--limit", "0"]) == 3
+    assert "--limit: it must be 1 at least" in capsys.readouterr().err
 
 
 def test_a_wake_word_that_is_quantized_already_is_refused(store: ModelStore) -> None:

@@ -166,6 +166,11 @@ def _recipe(args: argparse.Namespace) -> "Recipe | None":
     if wrong:
         options = ", ".join("--" + name.replace("_", "-") for name in wrong)
         raise ConfigError(f"the recipe '{args.recipe}' has no {options}", place="option --recipe")
+    limits = {"--limit": args.limit, "--calibration-limit": args.calibration_limit}
+    if low := [option for option, limit in limits.items() if limit is not None and limit < 1]:
+        raise ConfigError("it must be 1 at least", place=f"option {', '.join(low)}")
+    if args.recipe == "static" and args.calibration is None:
+        raise ConfigError("a static recipe needs recordings", place="option --recipe", remedy="give --calibration")
     if args.recipe == "auto":
         return None
     operators = tuple(part.strip() for part in args.operators.split(",") if part.strip()) if args.operators else ()

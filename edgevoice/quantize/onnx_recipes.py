@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.engines.registry import require
-from edgevoice.errors import ModelError
+from edgevoice.errors import ModelError, OutputError
 from edgevoice.quantize.graph import Graph, typed
 from edgevoice.quantize.recipe import Recipe
 
@@ -32,7 +32,7 @@ def apply(recipe: Recipe, graph: Graph, kept: Sequence[str], feeds: Sequence[Fee
 
     Raises:
         ModelError: nothing in it can be changed like this, or what came of it does not load.
-        EngineMissingError: a package of the extra ``quantize``.
+        OutputError: the disk is full. EngineMissingError: a package of the extra ``quantize``.
     """
     layers = [name for name in graph.layers(recipe.changed) if name not in kept]
     if recipe.kind != "fp16" and not layers:
@@ -42,21 +42,27 @@ def apply(recipe: Recipe, graph: Graph, kept: Sequence[str], feeds: Sequence[Fee
             remedy="choose other operators or another recipe",
         )
     require("onnxruntime.quantization", extra="quantize")
-    with _quiet():
-        match recipe.kind:
-            case "dynamic":
-                changed = _dynamic(recipe, graph, layers)
-            case "static":
-                changed = _static(recipe, graph, layers, feeds)
-            case "fp16":
-                changed = _half(graph, kept)
-            case "nbits":
-                changed = _nbits(recipe, graph, layers)
-            case "weights":
-                raise ModelError(
-                    "this recipe is for TFLite models", place=str(graph.path), remedy="use dynamic or nbits"
-                )
+    try:
+        with _quiet():
+            changed = _changed(recipe, graph, layers, kept, feeds)
+    except OSError as error:
+        place = tempfile.gettempdir()
+        raise OutputError(f"what lies between cannot be written: {error.strerror}", place=place) from error
     return graph.encode(changed)
+
+
+def _changed(recipe: Recipe, graph: Graph, layers: Sequence[str], kept: Sequence[str], feeds: Sequence[Feed]) -> Any:
+    match recipe.kind:
+        case "dynamic":
+            return _dynamic(recipe, graph, layers)
+        case "static":
+            return _static(recipe, graph, layers, feeds)
+        case "fp16":
+            return _half(graph, kept)
+        case "nbits":
+            return _nbits(recipe, graph, layers)
+        case "weights":
+            raise ModelError("the recipe weights is for TFLite", place=str(graph.path), remedy="use nbits or fp16")
 
 
 def _dynamic(recipe: Recipe, graph: Graph, layers: Sequence[str]) -> Any:

@@ -14,6 +14,7 @@ from edgevoice.engines import litert
 from edgevoice.engines.registry import require
 from edgevoice.errors import ModelError
 from edgevoice.quantize.gate import LayerNoise
+from edgevoice.quantize.graph import save
 from edgevoice.quantize.onnx_recipes import Feed
 from edgevoice.quantize.recipe import Recipe
 
@@ -114,7 +115,7 @@ class TfliteModel:
         found = []
         for layer in layers:
             changed = scratch / "one.tflite"
-            changed.write_bytes(self.apply(recipe, [each for each in layers if each != layer], feeds))
+            save(changed, self.apply(recipe, [each for each in layers if each != layer], feeds))
             error = float(((run(changed, feeds) - truth) ** 2).sum())
             power = float((truth**2).sum())
             sqnr = 10.0 * float(np.log10(power / error)) if error > 0.0 else _MOST_DB
