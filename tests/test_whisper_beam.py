@@ -158,3 +158,15 @@ def test_words_that_are_nearly_as_likely_are_not_left_out(tokens: Tokens, automa
     assert tokens.text(found.texts[0].tokens) == " get me a small tea with oat milk"
     found, _ = run(tokens, automaton, {"get me a small tea": 0.97, "get me a small tea with oat milk": 0.03})
     assert tokens.text(found.texts[0].tokens) == " get me a small tea"
+
+
+def test_what_was_searched_before_does_not_matter(tokens: Tokens, automaton: TokenAutomaton) -> None:
+    """Tokens that another sentence asked for stay in the shortlist."""
+    said = {"get me a small tea": 0.6, "get me a large mocha with oat milk": 0.2, "get me a small latte": 0.2}
+    listed = shortlist(tokens)
+    first, second = (
+        search(cast(Decoding, decoding), decoding.logits(()), automaton, listed, width=8, limit=40)
+        for decoding in (ScriptedDecoding(tokens, said), ScriptedDecoding(tokens, said))
+    )
+    assert len(listed.tokens) > len(listed.view.mask)
+    assert first == second

@@ -6,6 +6,7 @@ stand there. States are kept, so the next sentence finds its way made. A tree be
 shared when a list is replaced: only what is new is spelt anew.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -149,6 +150,12 @@ class Speller:
                     for to in targets:
                         trees.attached.add(self.spell(form), (word,), to)
         return trees.attached
+
+    def tokens(self, nets: Iterable[Net], limit: int) -> set[int]:
+        """Those that words of the nets are written in, of the first ``limit`` words."""
+        words = dict.fromkeys(word for net in nets for state in net.words for word in state)
+        forms = (form for word in itertools.islice(words, limit) for form in spelling.forms(word))
+        return {token for form in forms for token in self.spell(f" {form}")}
 
     def _tree(self, net: Net, state: int, space: str) -> Node:
         root = Node()

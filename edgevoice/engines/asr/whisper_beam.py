@@ -100,10 +100,12 @@ def search(
         view = shortlist.everything if listed is None else listed.view
         end = view.place[-1]
         for at, beam in enumerate(beams):
-            row = rows[at, : len(view.mask)]
-            total = _log_sum(row + view.mask)
+            row = rows[at]
             allowed = automaton.allowed(beam.state)
-            among = np.append(row[view.place[allowed]], row[end])
+            places = view.place[allowed]
+            common = row[: len(view.mask)] + view.mask
+            total = _log_sum(np.append(common, row[places[places >= len(common)]]))
+            among = np.append(row[places], row[end])
             complete = beam.state.accepting
             inside = _log_sum(among if complete else among[:-1]) if complete or len(allowed) else total
             scores = beam.score + _FULL * (among - total) + (1 - _FULL) * (among - inside)

@@ -26,7 +26,9 @@ from edgevoice.engines.protocols import Ending, Reading
 
 _PROMPT = 100
 """Tokens of the prompt at most: more of them cost time at every command and help no further."""
-
+_WORDS = 1000
+"""Words of the grammar at most whose tokens count everywhere: it is among them that Whisper mostly has to choose. Those
+of longer lists count where they may be said."""
 _NEGLIGIBLE = 1e-4
 """Readings less likely than this are left out."""
 
@@ -68,8 +70,7 @@ class GrammarReader:
         self._width = width
         self._with_prompt = prompt
         self._speller = Speller(tokens, rules.suppress)
-        always = [*self._speller.stops, *self._speller.marks, *self._speller.final_marks]
-        self._shortlist = Shortlist(net.rows, always, rules.suppress, rules.end)
+        self._marks = [*self._speller.stops, *self._speller.marks, *self._speller.final_marks]
         self._automaton: Automaton | None = None
         self._opening: Sequence[int] = ()
         """What stands before the place where Whisper says whether there is speech."""
@@ -79,6 +80,8 @@ class GrammarReader:
         if automaton is not self._automaton:
             self._follower = TokenAutomaton(automaton, self._speller)
             self._follower.allowed(self._follower.start)
+            always = {*self._marks, *self._speller.tokens(automaton.nets, _WORDS)}
+            self._shortlist = Shortlist(self._net.rows, always, self._rules.suppress, self._rules.end)
             prompt = self._prompt(automaton) if self._with_prompt else []
             self._opening = [*prompt, *self._rules.prefix[:1]]
             self._automaton = automaton

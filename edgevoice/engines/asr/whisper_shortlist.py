@@ -26,7 +26,8 @@ class View:
     place: NDArray[np.int64]
     """By token; -1 for what is not there."""
     mask: Float32
-    """By place: added to a row it leaves those of text. What lies behind it in a row are no tokens of text."""
+    """By place, of those tokens that always count: added to a row it leaves those of text. What lies behind it in a row
+    counts where the grammar asks for it: so it does not matter what was asked for before."""
 
 
 class Shortlist:
@@ -46,6 +47,7 @@ class Shortlist:
         self._mask = np.zeros(end + 1, np.float32)
         self._mask[list(suppress)] = -np.inf
         self._common = np.array(sorted({*range(min(COMMON, end)), *always, end}))
+        self._common_mask = self._mask[self._common]
         self.everything = View(np.arange(end + 1), self._mask)
         """Of a row of all tokens' logits."""
         self._clear()
@@ -60,7 +62,7 @@ class Shortlist:
     def _view(self) -> View:
         place = np.full(len(self._mask), -1)
         place[self.tokens] = np.arange(len(self.tokens))
-        return View(place, self._mask[self.tokens])
+        return View(place, self._common_mask)
 
     def include(self, tokens: NDArray[np.int64]) -> None:
         """Add those that are missing."""
