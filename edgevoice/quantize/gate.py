@@ -20,8 +20,8 @@ MAX_DROP = 0.01
 """Allowed by default where a metric is a share: one recording (or word, or frame) in a hundred."""
 MAX_DISTANCE = 1.0
 """Allowed by default where a metric is a distance in dB. On six sentences, weights rounded to 8 bits by channel gave
-0.77 with hibari and 0.78 with Piper's joe, to 6 bits 0.96 and 1.43, to 5 bits 1.36 and 1.99; two readings of joe with
-its noise on were 1.6 apart. Much below 0.7 nothing can be told: a frame's shift in time gives that much."""
+0.77 with hibari and 0.78 with Piper's joe, to 6 bits 0.96 and 1.43, to 5 bits 1.36 and 1.99; joe with its noise on was
+1.6 from joe without. Much below 0.7 nothing can be told: a frame's shift in time gives that much."""
 MAX_ALARMS = 0.5
 """Allowed by default where a metric is a rate: one more false alarm in two hours of talk."""
 ALL_SHARES = ""
