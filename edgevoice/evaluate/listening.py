@@ -102,7 +102,8 @@ def command(ears: Ears, audio: Int16, watch: Stopwatch, *, realtime: bool) -> He
 
 
 def talk(ears: Ears, path: Path) -> list[Heard]:
-    """Every utterance in a file, each as if a wake word had been detected where the one before it ended.
+    """Every utterance in a file, each as if a wake word had been detected where the one before it ended. Those that the
+    daemon takes for noise are among them: it refuses them, without a word.
 
     Raises:
         AudioFormatError: it is no audio.
@@ -114,7 +115,7 @@ def talk(ears: Ears, path: Path) -> list[Heard]:
         async with _listener(ears, source, Stopwatch(), realtime=False) as listener:
             at = 0
             while not listener.ended:
-                heard = await listener.turn(at, at)
+                heard, _ = await listener.utterance(at, at)
                 if heard.started is not None:
                     found.append(heard)
                 at = heard.ended.at
@@ -159,13 +160,13 @@ class _Listener:
         """The next utterance in which something was said; as a turn of the daemon goes on listening after a cough."""
         options, asked = self._ears.config.endpoint, count_from
         while True:
-            heard, noise = await self._utterance(begin, count_from)
+            heard, noise = await self.utterance(begin, count_from)
             waited = heard.transcript.at - asked >= options.no_speech * RATE
             if (heard.transcript.text and not noise) or waited or self._hub.ended:
                 return heard
             begin = count_from = heard.transcript.at
 
-    async def _utterance(self, begin: int, count_from: int) -> tuple[Heard, bool]:
+    async def utterance(self, begin: int, count_from: int) -> tuple[Heard, bool]:
         """The next one, and whether it is to be taken for noise."""
         events: list[Event] = []
         ears = self._ears
