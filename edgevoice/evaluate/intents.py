@@ -67,7 +67,7 @@ class Utterance(msgspec.Struct, frozen=True, kw_only=True):
     slots: dict[str, SlotValue]
     confidence: float | None
     acceptance: float
-    """What ``intents.refuse_below`` is compared with; 0 when no command fits at all."""
+    """What ``intents.min_confidence`` is compared with; 0 when no command fits at all."""
     text: str
 
 

@@ -75,7 +75,7 @@ class Heard:
     transcript: Transcript
     understood: Match | NoMatch
     acceptance: float
-    """What ``intents.refuse_below`` is compared with, also where it was refused by that; 0 when no command fits."""
+    """What ``intents.min_confidence`` is compared with, also where it was refused by that; 0 when no command fits."""
     decided: float
     """Seconds from the first sample of the audio to the moment when it was understood."""
 

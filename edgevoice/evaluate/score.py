@@ -37,7 +37,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """That this was meant, 0..1; None when the engine gives none."""
     slot_confidence: dict[str, float]
     acceptance: float
-    """What ``intents.refuse_below`` is compared with; 0 when no command fits at all."""
+    """What ``intents.min_confidence`` is compared with; 0 when no command fits at all."""
     text: str
     """As recognised."""
     why: str | None
