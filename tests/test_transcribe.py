@@ -17,7 +17,7 @@ from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore
 from edgevoice.events import Event, Partial, SpeechEnded, Transcript
 from edgevoice.flow.hub import Hub
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.ending import DECAY, odds_of_more, patience
+from edgevoice.listen.ending import PER_ODDS, odds_of_more, patience
 from edgevoice.listen.endpoint import Options
 from edgevoice.listen.transcribe import Recogniser, hear
 from edgevoice.think.grammar import Grammar
@@ -262,7 +262,7 @@ def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
     assert odds_of_more(automaton, ["make", "tea"]) == 3.0
     waits = [patience(Hypothesis("make tea", ending="open"), grammar, OPTIONS) for grammar in (None, automaton)]
     assert waits[0] == OPTIONS.silence_open
-    assert waits[1] == pytest.approx(OPTIONS.silence_open + DECAY * math.log(3))
+    assert waits[1] == pytest.approx(OPTIONS.silence_open + PER_ODDS * math.log(3))
 
 
 @pytest.mark.parametrize(
