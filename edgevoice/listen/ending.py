@@ -16,8 +16,8 @@ from edgevoice.listen.endpoint import Options
 PER_ODDS = 0.25
 """Seconds for each factor of e in the odds that something follows. 206 coffee orders have 37 pauses behind what is a
 complete order already. Of those where four times as many templates go on as end, 10 are of at least 0.3 s, the longest
-of 0.62 s; of those where as many end as go on, none is as long as 0.28 s. Counted from the last sound, they become rarer
-by a factor of e for every 0.13 and 0.08 s, so 0.18 s would do if they differed in number alone."""
+of 0.62 s; of those where as many end as go on, none is as long as 0.28 s. Counted from the last sound, they become
+rarer by a factor of e for every 0.13 and 0.08 s, so 0.18 s would do if they differed in number alone."""
 
 _Stack: TypeAlias = "tuple[int, int, _Stack] | None"
 _Place: TypeAlias = "tuple[int, int, _Stack]"
