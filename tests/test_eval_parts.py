@@ -133,6 +133,9 @@ def test_interval_of_wilson() -> None:
     found = score.interval(9, 10)
     assert (found.low, found.high) == pytest.approx((0.5958, 0.9821), abs=1e-4)
     assert score.interval(0, 0) == score.Interval(0.0, 1.0)
+    for n in range(1, 700):  # 206 of 206 were once rounded to less than all
+        assert score.interval(n, n).high == 1.0
+        assert score.interval(0, n).low == 0.0
 
 
 def test_curve_of_refusal() -> None:

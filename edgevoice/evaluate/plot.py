@@ -108,8 +108,9 @@ def against_snr(
     noisy = sorted((snr, value, span) for snr, value, span in points if snr is not None)
     if noisy:
         values = [100 * value for _, value, _ in noisy]
-        below = [100 * (value - span.low) if span else 0.0 for _, value, span in noisy]
-        above = [100 * (span.high - value) if span else 0.0 for _, value, span in noisy]
+        # An interval by bootstrap need not hold the value.
+        below = [100 * max(value - span.low, 0.0) if span else 0.0 for _, value, span in noisy]
+        above = [100 * max(span.high - value, 0.0) if span else 0.0 for _, value, span in noisy]
         snrs = [snr for snr, _, _ in noisy]
         axes.errorbar(snrs, values, [below, above], fmt="o-", color=colour, capsize=3, label=f"{name} (95 %)")
         axes.set_xticks(snrs)

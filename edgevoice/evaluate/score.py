@@ -126,7 +126,8 @@ def interval(right: int, n: int) -> Interval:
     share, z2 = right / n, _Z * _Z
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Interval(max(middle - half, 0.0), min(middle + half, 1.0))
+    # It holds the share; but where all or none are right, its bound is the share, and may be rounded to its wrong side.
+    return Interval(max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0))
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
