@@ -84,7 +84,7 @@ def run(
 def fitting(tokens: Tokens, automaton: TokenAutomaton, told: Mapping[str, float], text: str) -> Fit:
     decoding = ScriptedDecoding(tokens, told)
     said = tokens.encode(f" {text}")
-    rows = np.stack([decoding.logits(tuple(said[:at])) for at in range(len(said) + 1)])
+    rows = [decoding.logits(tuple(said[:at])) for at in range(len(said) + 1)]
     return fit(rows, said, automaton, shortlist(tokens).everything)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgevoice.audio.pcm import Float32
-from edgevoice.engines.asr.token_automaton import State, TokenAutomaton
+from edgevoice.engines.asr.token_automaton import TokenAutomaton
 from edgevoice.engines.asr.whisper_shortlist import View
 
 
@@ -31,38 +31,38 @@ class Fit:
     Whisper writes when it sees little silence behind a command."""
 
 
-def fit(rows: Float32, tokens: Sequence[int], automaton: TokenAutomaton, view: View) -> Fit:
+def fit(rows: Sequence[Float32], tokens: Sequence[int], automaton: TokenAutomaton, view: View) -> Fit:
     """
     Args:
-        rows: logits of each of the tokens and of what follows them, shape [tokens + 1, vocabulary].
+        rows: logits of each of the tokens and of what follows them, each of shape [vocabulary].
         tokens: a sentence that the automaton accepts.
         view: of rows of all tokens.
     """
     speller = automaton.speller
-    scores = rows[:, : len(view.mask)]
-    text = scores + view.mask
-    high = text.max(axis=1)
-    total = high + np.log(np.exp(text - high[:, None]).sum(axis=1))
     end = len(view.mask) - 1
-    again = speller.beginning.get(speller.letters[tokens[0]], [])
-    stops = [end, *speller.stops, *again]
-    full = float(scores[-1, end] - total[-1])
+    highest, totals = zip(*(_sums(row[: end + 1] + view.mask) for row in rows), strict=True)
+    full = float(rows[-1][end]) - totals[-1]
     regret = worst = 0.0
-    state: State = automaton.start
+    state = automaton.start
     complete: int | None = None
-    """Where the sentence was complete, if only a mark follows."""
+    """Where the sentence was complete, if only marks follow."""
     for at, token in enumerate(tokens):
-        full += float(scores[at, token] - total[at])
+        full += float(rows[at][token]) - totals[at]
         if token in speller.final_marks or (state.accepting and token in speller.marks):
             complete = at if complete is None else complete
         else:
             complete = None
-            difference = float(scores[at, token] - high[at])
+            difference = float(rows[at][token]) - highest[at]
             regret += difference
             worst = min(worst, difference)
         state = automaton.next(state, token)
-    row = len(tokens) if complete is None else complete
-    stopping = scores[row, stops]
-    peak = float(stopping.max())
-    ending = peak + float(np.log(np.exp(stopping - peak).sum())) - float(total[row])
+    last = len(tokens) if complete is None else complete
+    again = speller.beginning.get(speller.letters[tokens[0]], [])
+    ending = _sums(rows[last][[end, *speller.stops, *again]])[1] - totals[last]
     return Fit(len(tokens), full, regret, worst, ending)
+
+
+def _sums(logits: Float32) -> tuple[float, float]:
+    """The highest value, and the logarithm of the sum of exponentials."""
+    high = float(logits.max())
+    return high, high + float(np.log(np.exp(logits - high).sum()))

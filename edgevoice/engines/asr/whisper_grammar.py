@@ -140,7 +140,7 @@ class GrammarReader:
         if not found.texts:
             return Searched(found, None, no_speech)
         best = found.texts[0].tokens
-        rows = np.concatenate([first[None], decoding.again(best)])
+        rows = [first, *decoding.again(best)]
         return Searched(found, fit(rows, best, follower, self._shortlist.everything), no_speech)
 
 

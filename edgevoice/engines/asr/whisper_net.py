@@ -40,7 +40,9 @@ class WhisperNet:
             head = width // heads
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
-        self._embedding, self._scales = _embedding(folder / "embedding.bin", width, vocabulary)
+        self._width, self._vocabulary = width, vocabulary
+        self._embedding = folder / "embedding.bin"
+        self._number, self._scales = _embedding(self._embedding, width, vocabulary)
         self._encoder = onnx.session(folder / "encoder.onnx", threads=threads, varying=True)
         self._decoder = onnx.session(folder / "decoder.onnx", threads=threads, varying=True)
         self._value = require("onnxruntime").OrtValue.ortvalue_from_numpy
@@ -90,8 +92,11 @@ class WhisperNet:
 
     def rows(self, tokens: NDArray[np.int64]) -> Float32:
         """The tokens' rows of the embedding, which is also the output matrix: shape [tokens, width]."""
-        columns = np.asarray(self._embedding[:, tokens], np.float32)
-        return np.ascontiguousarray((columns if self._scales is None else columns * self._scales[tokens]).T)
+        result = np.empty((len(tokens), self._width), np.float32)
+        with self._embedding.open("rb") as file:  # not mapped: the graph has it in memory already
+            for at in range(self._width):
+                result[:, at] = np.fromfile(file, self._number, self._vocabulary)[tokens]
+        return result if self._scales is None else result * self._scales[tokens, None]
 
 
 class Decoding:
@@ -177,15 +182,14 @@ def _dims(path: Path) -> dict[str, Any]:
     return dims
 
 
-def _embedding(path: Path, width: int, vocabulary: int) -> tuple[NDArray[Any], Float32 | None]:
-    """The matrix [width, vocabulary], not read but mapped, and its columns' scales when it is int8."""
+def _embedding(path: Path, width: int, vocabulary: int) -> tuple[type[np.generic], Float32 | None]:
+    """What the numbers of the matrix [width, vocabulary] are, and its columns' scales when they are int8."""
     try:
         size = path.stat().st_size
         if size == 4 * width * vocabulary:
-            return np.memmap(path, np.float32, "r", shape=(width, vocabulary)), None
+            return np.float32, None
         if size == (width + 4) * vocabulary:
-            scales = np.fromfile(path, np.float32, offset=width * vocabulary)
-            return np.memmap(path, np.int8, "r", shape=(width, vocabulary)), scales
+            return np.int8, np.fromfile(path, np.float32, offset=width * vocabulary)
     except OSError as error:
         raise _damaged(path, error.strerror or str(error)) from error
     raise _damaged(path, f"it has {size} bytes, and model.json is for {width} by {vocabulary} numbers")
