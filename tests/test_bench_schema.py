@@ -1,5 +1,6 @@
 """The JSON of a benchmark: what is written is read again, and what is no result is refused."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -107,12 +108,10 @@ def test_a_result_that_cannot_be_written_leaves_the_one_before_it(
     path = tmp_path / "r.json"
     path.write_text("before")
 
-    def full(self: Path, data: bytes) -> int:
-        with self.open("wb") as stream:
-            stream.write(data[:10])
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="No space left"):
         write(RESULT, path)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("r.json", "before")]

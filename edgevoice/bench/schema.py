@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from edgevoice.errors import ConfigError, OutputError
+from edgevoice import wholefile
+from edgevoice.errors import ConfigError
 
 FORMAT = 1
 
@@ -287,13 +288,7 @@ def write(result: Result, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"it cannot be written: {error.strerror or error}", place=str(path)) from error
+    wholefile.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
 
 
 def read(path: Path) -> Result:

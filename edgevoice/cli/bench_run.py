@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.cli.common import add_config_arguments, load_config
+from edgevoice.cli.common import add_config_arguments, add_grammar_argument, load_config, positive
 
 if TYPE_CHECKING:
     from edgevoice.bench.manifests import Given
@@ -50,16 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "one of each kind may be given. Without it a voice speaks some",
     )
     parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="only the first N recordings of a manifest (default: 20)"
+        "--limit", type=positive, metavar="N", help="only the first N recordings of a manifest (default: 20)"
     )
-    parser.add_argument(
-        "--grammar",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="intents, in place of those of the configuration; may be given several times",
-    )
+    add_grammar_argument(parser)
     parser.add_argument(
         "--peer-model",
         type=_pair,
@@ -81,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes", type=_seconds, metavar="N", help="also a soak: turns without a pause for so long, watching heat"
     )
     parser.add_argument(
-        "--busy", type=_positive, metavar="N", help="processes that take the processor (default: the cores)"
+        "--busy", type=positive, metavar="N", help="processes that take the processor (default: the cores)"
     )
     parser.add_argument(
         "--realtime", action="store_true", help="turns at the pace of a microphone instead of simulating it"
@@ -96,16 +89,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    found = tuple(sorted({_positive(part) for part in text.split(",")}))
+    found = tuple(sorted({positive(part) for part in text.split(",")}))
     if found[-1] > 64:
         raise argparse.ArgumentTypeError("at most 64")
     return found
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 def _seconds(text: str) -> float:

@@ -18,6 +18,23 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_grammar_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--grammar",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="intents, in place of those of the configuration; may be given several times",
+    )
+
+
+def positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """The configuration that the arguments of ``add_config_arguments`` ask for.
 

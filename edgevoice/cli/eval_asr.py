@@ -3,6 +3,7 @@
 import argparse
 
 from edgevoice.cli import eval_common as common
+from edgevoice.cli.common import positive
 
 HELP = "measure free recognition: word and character error rates, latency and computing time"
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out; only case and marks, for other languages; or nothing (default: english)",
     )
     parser.add_argument("--model", metavar="NAME", help="another model than the configured one")
-    parser.add_argument("--threads", type=common.positive, metavar="N", help="threads of the recogniser")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of the recogniser")
     common.add_arguments(parser, manifest="audio and text", plot="error rates against SNR")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgevoice.cli.common import add_config_arguments, load_config
+from edgevoice.cli.common import add_config_arguments, load_config, positive
 
 if TYPE_CHECKING:
     from edgevoice.config import Config
@@ -75,12 +75,6 @@ def _snrs(text: str) -> tuple[float, ...]:
 def _natural(text: str) -> int:
     if (number := int(text)) < 0:
         raise argparse.ArgumentTypeError("not below 0")
-    return number
-
-
-def positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
     return number
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from edgevoice.cli import eval_common as common
+from edgevoice.cli.common import add_grammar_argument, positive
 
 HELP = "measure spoken commands: intents and slots, latency, computing time, and refusal of what is no command"
 
@@ -12,18 +13,11 @@ AUDIO = frozenset({".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".a
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--grammar",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="intents, in place of those of the configuration; may be given several times",
-    )
+    add_grammar_argument(parser)
     parser.add_argument(
         "--reject", type=Path, metavar="DIR", help="also measure how much is refused of the talk in these audio files"
     )
-    parser.add_argument("--threads", type=common.positive, metavar="N", help="threads of the recogniser")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of the recogniser")
     parser.add_argument(
         "--realtime", action="store_true", help="listen at the pace of a microphone instead of simulating it"
     )

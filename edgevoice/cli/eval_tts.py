@@ -3,6 +3,7 @@
 import argparse
 
 from edgevoice.cli import eval_common as common
+from edgevoice.cli.common import positive
 from edgevoice.cli.eval_asr import RULES
 
 HELP = "measure the voice: what the recogniser hears of it, first audio, loudness"
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is done to texts before they are compared; see 'eval asr' (default: english)",
     )
     parser.add_argument("--model", metavar="NAME", help="another voice than the configured one")
-    parser.add_argument("--threads", type=common.positive, metavar="N", help="threads of the voice")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads of the voice")
     common.add_arguments(parser, manifest="text", plot="the time to the first audio", noise=False)
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgevoice.cli.common import add_config_arguments, load_config
+from edgevoice.cli.common import add_config_arguments, add_grammar_argument, load_config, positive
 
 if TYPE_CHECKING:
     from edgevoice.config import Config
@@ -45,16 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="recordings: JSON lines with audio, and intent and slots, or text (default: a voice speaks commands)",
     )
+    add_grammar_argument(parser)
     parser.add_argument(
-        "--grammar",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="intents, in place of those of the configuration; may be given several times",
-    )
-    parser.add_argument(
-        "--limit", type=_positive, metavar="N", help=f"recordings at most, drawn by chance (default: {RECORDINGS})"
+        "--limit", type=positive, metavar="N", help=f"recordings at most, drawn by chance (default: {RECORDINGS})"
     )
     parser.add_argument(
         "--model", action="append", default=[], metavar="FOLDER", help="also try this recogniser's model"
@@ -78,12 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_config_arguments(parser)
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edgevoice.errors import OutputError
+from edgevoice import wholefile
 from edgevoice.evaluate import machine
 from edgevoice.evaluate.machine import Machine
 from edgevoice.evaluate.score import Interval, percentile
@@ -60,13 +60,7 @@ def write(report: Record, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"it cannot be written: {error.strerror}", place=str(path)) from error
+    wholefile.write(path, msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
 
 
 # Words of tables -----------------------------------------------------------------------------------------------

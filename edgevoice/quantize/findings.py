@@ -3,13 +3,14 @@
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from edgevoice.audio.pcm import Audio
 from edgevoice.bench import peers
 from edgevoice.engines import registry
 from edgevoice.errors import ConfigError, ModelError
@@ -39,6 +40,17 @@ _FIXED: dict[str, dict[str, Any]] = {
     "piper": {"noise": 0.0, "rhythm_noise": 0.0},
 }
 """Chance is left out, for it would be taken for a loss; and so is what is not in the final text."""
+
+
+Score = TypeVar("Score", covariant=True)
+
+
+class Scoring(Protocol[Score]):
+    """A session of wake words or of voice activity."""
+
+    def feed(self, audio: Audio) -> Sequence[Score]: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,20 @@ def load(task: str, engine: str, chosen: msgspec.Struct) -> tuple[Any, float]:
     begun = time.perf_counter()
     loaded = registry.load(task, engine, chosen, ModelStore())
     return loaded, 1000 * (time.perf_counter() - begun)
+
+
+def scores(session: Scoring[Score], audio: Audio, chunk: int, times: list[float]) -> list[Score]:
+    """Of every step of a session, which is closed then. It is fed ``chunk`` samples at a time; how many milliseconds
+    each takes is appended to ``times``."""
+    found: list[Score] = []
+    try:
+        for at in range(0, len(audio), chunk):
+            begun = time.perf_counter()
+            found += session.feed(Audio(audio.samples[at : at + chunk], audio.rate, at))
+            times.append(1000 * (time.perf_counter() - begun))
+    finally:
+        session.close()
+    return found
 
 
 def _file(path: Path, engine: str) -> Path:

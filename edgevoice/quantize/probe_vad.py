@@ -1,13 +1,12 @@
 """Frames that a voice activity detector gets wrong, by labels or by the float model."""
 
-import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.engines.protocols import SpeechScore, VadEngine
+from edgevoice.audio.pcm import RATE
+from edgevoice.engines.protocols import SpeechScore
 from edgevoice.errors import ConfigError, EngineError
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.listen.endpoint import Options as EndpointOptions
@@ -38,7 +37,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     engine, load_ms = findings.open_engine("vad", job.engine, job.model, job.options)
     heard, times = [], list[float]()
     for number, line in enumerate(lines, 1):
-        heard.append(scores(engine, samples.audio(line, manifest), times))
+        heard.append(findings.scores(engine.open(), samples.audio(line, manifest), CHUNK, times))
         tell(number, len(lines))
     rss = peak_memory()  # before the reference comes into this process
     truths = []
@@ -50,7 +49,7 @@ def probe(job: Job, tell: Tell) -> Findings:
             truths.append(_labelled(line.speech, found))
         else:
             assert reference is not None
-            truths.append(_speech(scores(reference, samples.audio(line, manifest), [])))
+            truths.append(_speech(findings.scores(reference.open(), samples.audio(line, manifest), CHUNK, [])))
     wrong, frames, missed, spoken = [], [], [], []
     for truth, found in zip(truths, heard, strict=True):
         said = _speech(found)
@@ -71,20 +70,6 @@ def probe(job: Job, tell: Tell) -> Findings:
         latency_of=f"{1000 * CHUNK // RATE} ms of audio",
         latencies_ms=times,
     )
-
-
-def scores(engine: VadEngine, audio: Audio, times: list[float]) -> list[SpeechScore]:
-    """Of every frame; the milliseconds of every chunk are appended to ``times``."""
-    session = engine.open()
-    found: list[SpeechScore] = []
-    try:
-        for at in range(0, len(audio), CHUNK):
-            begun = time.perf_counter()
-            found += session.feed(Audio(audio.samples[at : at + CHUNK], audio.rate, at))
-            times.append(1000 * (time.perf_counter() - begun))
-    finally:
-        session.close()
-    return found
 
 
 def _speech(found: list[SpeechScore]) -> NDArray[np.bool_]:

@@ -1,12 +1,11 @@
 """Wake words: what is missed at a rate of false alarms, and both at the threshold of the model's author."""
 
-import time
 from pathlib import Path
 
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.engines.protocols import WakeEngine, WakeModel, WakeScore
+from edgevoice.engines.protocols import WakeModel, WakeScore
 from edgevoice.errors import ConfigError
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.evaluate.wake import BEFORE, holds
@@ -45,7 +44,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     heard, hours, times = [], [], list[float]()
     for number, line in enumerate(lines, 1):
         audio = samples.audio(line, manifest)
-        heard.append(scores(engine, _in_silence(audio), times))
+        heard.append(findings.scores(engine.open(), _in_silence(audio), CHUNK, times))
         hours.append(audio.seconds / 3600)
         tell(number, len(lines))
     calls = [found for found, word in zip(heard, with_word, strict=True) if word]
@@ -71,20 +70,6 @@ def probe(job: Job, tell: Tell) -> Findings:
         latency_of=f"{1000 * CHUNK // RATE} ms of audio",
         latencies_ms=times,
     )
-
-
-def scores(engine: WakeEngine, audio: Audio, times: list[float]) -> list[WakeScore]:
-    """Of every step; the milliseconds of every chunk are appended to ``times``."""
-    session = engine.open()
-    found: list[WakeScore] = []
-    try:
-        for at in range(0, len(audio), CHUNK):
-            begun = time.perf_counter()
-            found += session.feed(Audio(audio.samples[at : at + CHUNK], audio.rate, at))
-            times.append(1000 * (time.perf_counter() - begun))
-    finally:
-        session.close()
-    return found
 
 
 def wakes(model: WakeModel, found: list[WakeScore], threshold: float) -> int:

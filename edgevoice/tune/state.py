@@ -6,13 +6,13 @@ versions, one configuration and one set of recordings; with another it is refuse
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edgevoice.errors import ConfigError, EdgeVoiceError, OutputError
+from edgevoice import wholefile
+from edgevoice.errors import ConfigError, EdgeVoiceError
 from edgevoice.tune.trial import Failed, Loaded, Measurer, Outcome, Trial
 
 FORMAT = 1
@@ -187,18 +187,4 @@ class Ledger:
         if self._path is None:
             return
         content = msgspec.json.encode(_File(key=self._key, notes=self.notes, records=self.records()))
-        partial = self._path.with_name(f".{self._path.name}.part")
-        try:
-            with partial.open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())  # a board may lose its power at any time
-            partial.replace(self._path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise OutputError(
-                f"it cannot be written: {error.strerror or error}",
-                place=str(self._path),
-                remedy="make room, or name another file with --state",
-            ) from error
+        wholefile.write(self._path, content, remedy="make room, or name another file with --state")

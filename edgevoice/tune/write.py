@@ -1,6 +1,5 @@
 """The configuration of the winner as a YAML file: what differs from the defaults, with the evidence in comments."""
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import msgspec
 
 from edgevoice import config as configuration
+from edgevoice import wholefile
 from edgevoice.config import Chosen, Config
-from edgevoice.errors import OutputError
 from edgevoice.tune.points import Point
 from edgevoice.tune.trial import Value
 
@@ -81,11 +80,4 @@ def save(text: str, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise OutputError(f"it cannot be written: {error.strerror or error}", place=str(path)) from error
+    wholefile.write(path, text.encode())

@@ -13,7 +13,7 @@ import numpy as np
 
 from edgevoice.audio.pcm import Float32
 from edgevoice.engines.asr.token_automaton import State, TokenAutomaton
-from edgevoice.engines.asr.whisper_decode import repetition
+from edgevoice.engines.asr.whisper_decode import log_sum, repetition
 from edgevoice.engines.asr.whisper_net import Decoding
 from edgevoice.engines.asr.whisper_shortlist import Shortlist
 
@@ -104,10 +104,10 @@ def search(
             allowed = automaton.allowed(beam.state)
             places = view.place[allowed]
             common = row[: len(view.mask)] + view.mask
-            total = _log_sum(np.append(common, row[places[places >= len(common)]]))
+            total = log_sum(np.append(common, row[places[places >= len(common)]]))
             among = np.append(row[places], row[end])
             complete = beam.state.accepting
-            inside = _log_sum(among if complete else among[:-1]) if complete or len(allowed) else total
+            inside = log_sum(among if complete else among[:-1]) if complete or len(allowed) else total
             scores = beam.score + _FULL * (among - total) + (1 - _FULL) * (among - inside)
             for each in np.argsort(-scores[:-1])[: 2 * width]:
                 token = int(allowed[each])
@@ -123,7 +123,7 @@ def search(
             elif beam.tokens and beam.complete is None:
                 # Its score if the grammar did allow the end: else that would be compared with what it does allow, and
                 # the less likely that is, the better a text would be that ends there.
-                inside = _log_sum(among)
+                inside = log_sum(among)
                 short = beam.score + _FULL * (among[-1] - total) + (1 - _FULL) * (among[-1] - inside)
                 unfinished = max(unfinished, float(short))
         beams = _select(steps, automaton, width, best)
@@ -167,9 +167,3 @@ def _select(steps: list[_Step], automaton: TokenAutomaton, width: int, best: flo
                 beam.state if marks and beam.state.accepting else None,
             )
     return list(beams.values())
-
-
-def _log_sum(logits: Float32) -> float:
-    """The logarithm of the sum of exponentials."""
-    high = float(logits.max())
-    return high + float(np.log(np.exp(logits - high).sum()))

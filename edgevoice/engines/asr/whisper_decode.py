@@ -99,7 +99,7 @@ def token_limit(length: int) -> int:
 
 def _greedy(decoding: Decoding, rule: Rules, limit: int, forced: Sequence[int]) -> Decoded:
     silence = decoding.step(rule.prefix[:1])
-    no_speech = float(np.exp(silence[rule.no_speech] - _log_sum(silence)))
+    no_speech = float(np.exp(silence[rule.no_speech] - log_sum(silence)))
     logits = decoding.step([*rule.prefix[1:], *forced])
     mask = np.zeros(rule.end + 1, np.float32)
     mask[list(rule.suppress)] = _NEVER
@@ -111,7 +111,7 @@ def _greedy(decoding: Decoding, rule: Rules, limit: int, forced: Sequence[int]) 
         if not tokens:
             scores[list(rule.suppress_first)] = _NEVER
         best = int(scores.argmax())
-        total += float(scores[best] - _log_sum(scores))
+        total += float(scores[best] - log_sum(scores))
         chosen += 1
         if best == rule.end:
             return Decoded(tokens, total / chosen, no_speech, said_twice(tokens))
@@ -122,7 +122,7 @@ def _greedy(decoding: Decoding, rule: Rules, limit: int, forced: Sequence[int]) 
         logits = decoding.step([best])
 
 
-def _log_sum(logits: Float32) -> float:
+def log_sum(logits: Float32) -> float:
     """Logarithm of the sum of exponentials."""
     highest = logits.max()
     return float(highest + np.log(np.exp(logits - highest).sum()))

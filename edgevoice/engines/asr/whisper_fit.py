@@ -7,10 +7,9 @@ of it in one step.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from edgevoice.audio.pcm import Float32
 from edgevoice.engines.asr.token_automaton import TokenAutomaton
+from edgevoice.engines.asr.whisper_decode import log_sum
 from edgevoice.engines.asr.whisper_shortlist import View
 
 
@@ -40,7 +39,11 @@ def fit(rows: Sequence[Float32], tokens: Sequence[int], automaton: TokenAutomato
     """
     speller = automaton.speller
     end = len(view.mask) - 1
-    highest, totals = zip(*(_sums(row[: end + 1] + view.mask) for row in rows), strict=True)
+    highest, totals = [], []
+    for row in rows:
+        text = row[: end + 1] + view.mask
+        highest.append(float(text.max()))
+        totals.append(log_sum(text))
     full = float(rows[-1][end]) - totals[-1]
     regret = worst = 0.0
     state = automaton.start
@@ -58,11 +61,5 @@ def fit(rows: Sequence[Float32], tokens: Sequence[int], automaton: TokenAutomato
         state = automaton.next(state, token)
     last = len(tokens) if complete is None else complete
     again = speller.beginning.get(speller.letters[tokens[0]], [])
-    ending = _sums(rows[last][[end, *speller.stops, *again]])[1] - totals[last]
+    ending = log_sum(rows[last][[end, *speller.stops, *again]]) - totals[last]
     return Fit(len(tokens), full, regret, worst, ending)
-
-
-def _sums(logits: Float32) -> tuple[float, float]:
-    """The highest value, and the logarithm of the sum of exponentials."""
-    high = float(logits.max())
-    return high, high + float(np.log(np.exp(logits - high).sum()))

@@ -16,7 +16,7 @@ from edgevoice.engines.asr import vocabulary
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
 from edgevoice.engines.asr.whisper_confidence import confidence, sound
-from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, said_twice, token_limit
+from edgevoice.engines.asr.whisper_decode import MORE_CONTEXT, Rules, log_sum, said_twice, token_limit
 from edgevoice.engines.asr.whisper_fit import Fit, fit
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
@@ -131,8 +131,7 @@ class GrammarReader:
         decoding = self._net.open(self._net.encode(log_mel(heard, self._net.mels)))
         opening = [*self._opening, *self._rules.prefix[1:]]
         silence, first = decoding.begin(opening, [len(self._opening) - 1, -1])
-        high = silence.max()
-        no_speech = float(silence[self._rules.no_speech] - high - np.log(np.exp(silence - high).sum()))
+        no_speech = float(silence[self._rules.no_speech]) - log_sum(silence)
         decoding.share()
         left = self._net.text_positions - len(opening) - 1
         limit = min(self._rules.limit, token_limit(len(samples)), left)
