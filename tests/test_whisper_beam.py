@@ -10,8 +10,9 @@ import pytest
 from edgevoice.audio.pcm import Float32
 from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
-from edgevoice.engines.asr.whisper_beam import Found, search
+from edgevoice.engines.asr.whisper_beam import Found, Scored, search
 from edgevoice.engines.asr.whisper_fit import Fit, fit
+from edgevoice.engines.asr.whisper_grammar import _ending as ending_of
 from edgevoice.engines.asr.whisper_net import Decoding
 from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.asr.whisper_tokens import Tokens
@@ -170,3 +171,10 @@ def test_what_was_searched_before_does_not_matter(tokens: Tokens, automaton: Tok
     )
     assert len(listed.tokens) > len(listed.view.mask)
     assert first == second
+
+
+def test_a_sentence_is_unfinished_only_when_that_is_clear() -> None:
+    """A complete order in noise is often a little behind an unfinished one."""
+    for ahead, ending in ((-1.0, "closed"), (1.9, "closed"), (2.1, "unfinished")):
+        assert ending_of(Found([Scored((1,), 5.0, more=False)], 5.0 + ahead)) == ending
+    assert ending_of(Found([Scored((1,), 5.0, more=True)], 6.9)) == "open"
