@@ -60,6 +60,23 @@ def test_commands_and_talk(jobs: list[intents.Job]) -> None:
     assert talk.utterances[0].acceptance == 0.0
 
 
+def test_what_is_taken_for_noise_counts_as_refused(tmp_path: Path) -> None:
+    """The daemon goes on listening after it; the talk behind it is another utterance."""
+    path = write(tmp_path, "talk.wav", "..xxxxxx............ttttt..........")
+
+    def hard_of_hearing(config: Config) -> Ears:
+        asr = FakeAsr(refused=["colourless green ideas"])
+        return Ears(config, FakeVad(), asr, load_skills(config, Worker("think")))
+
+    (talk,) = (
+        done
+        for _, done in intents.run(
+            Settings(load_config(None, environ={}), hard_of_hearing), [Talk(path, "talk.wav")], Local(1)
+        )
+    )
+    assert [each.intent is None for each in talk.utterances] == [True, False]
+
+
 def test_any_number_of_workers_gives_the_same(jobs: list[intents.Job]) -> None:
     def essence(found: list[Done]) -> list[object]:
         return [
