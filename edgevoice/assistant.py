@@ -200,7 +200,7 @@ class Assistant:
         try:
             await self._hub.run()
         except DeviceError as error:
-            self._emit(Deaf(at=self._hub.position, why=str(error)))
+            self._emit(Deaf(at=self._hub.position, cause="device", why=str(error)))
             raise
 
     async def _detect(self) -> None:

@@ -14,6 +14,8 @@ import msgspec
 
 SlotValue = str | int | float | bool
 
+DeafCause = Literal["no_frames", "silence", "clipped", "stuck", "stalled", "device"]
+
 
 class _Event(msgspec.Struct, frozen=True, tag_field="event", tag=str.lower, kw_only=True):
     at: int
@@ -130,10 +132,49 @@ class Overrun(_Event, frozen=True):
 
 
 class Deaf(_Event, frozen=True):
-    """No audio comes in."""
+    """Nothing can be heard, and the repair has begun."""
+
+    cause: DeafCause
+    """No frames come; they are digital silence; they are clipped; they repeat the same value; nothing takes them; or
+    the device failed."""
+    why: str
+    """What was found, in words, or the device's error."""
+
+
+class Hearing(_Event, frozen=True):
+    """Sound comes in again, after it had been deaf or muted."""
+
+    device: str
+    """The device that is heard."""
+    lost: int
+    """Samples of capture time that passed without sound."""
+
+
+class Muted(_Event, frozen=True):
+    """The microphone is closed, until the next ``hearing``."""
+
+
+class Degraded(_Event, frozen=True):
+    """The assistant does less than it could, or does all of it again."""
+
+    level: int
+    """How many steps down it has gone; 0 is full service."""
+    why: str
+    """What the machine lacks or has again, and what that changes."""
+
+
+class Reloaded(_Event, frozen=True):
+    """A changed configuration is in force."""
+
+    changed: tuple[str, ...]
+    """Its keys that have another value than before."""
+
+
+class ReloadRejected(_Event, frozen=True):
+    """A changed configuration has mistakes; the one from before stays in force."""
 
     why: str
-    """The device's error."""
+    """Every mistake, with its place."""
 
 
 class Fault(_Event, frozen=True):
@@ -160,5 +201,10 @@ Event = (
     | TurnEnded
     | Overrun
     | Deaf
+    | Hearing
+    | Muted
+    | Degraded
+    | Reloaded
+    | ReloadRejected
     | Fault
 )

@@ -66,6 +66,11 @@ class Stopwatch:
                 | events.TurnEnded()
                 | events.Overrun()
                 | events.Deaf()
+                | events.Hearing()
+                | events.Muted()
+                | events.Degraded()
+                | events.Reloaded()
+                | events.ReloadRejected()
                 | events.Fault()
             ):
                 pass

@@ -73,7 +73,14 @@ def test_the_console_shows_every_kind_of_event() -> None:
     others: list[Event] = [
         events.NotUnderstood(at=0, text="x", why="no sentence", closest="turn on the light"),
         events.Overrun(at=0, lost=1600, where="capture"),
-        events.Deaf(at=0, why="the microphone has gone"),
+        events.Deaf(at=0, cause="no_frames", why="the microphone gives nothing"),
+        events.Hearing(at=0, device="USB microphone", lost=40_000),
+        events.Muted(at=0),
+        events.Degraded(at=0, level=1, why="it is too hot"),
+        events.Degraded(at=0, level=0, why="it has cooled down"),
+        events.Reloaded(at=0, changed=("output.volume", "tts.engine")),
+        events.Reloaded(at=0, changed=()),
+        events.ReloadRejected(at=0, why="wake.refractory: below 0"),
         events.Fault(at=0, error="ActionError", message="it failed"),
     ]
     shown = [event for _, event in TURN] + others
@@ -86,6 +93,13 @@ def test_the_console_shows_every_kind_of_event() -> None:
     for part in ("Okay Nabu (0.90)", "turn on the light (0.90)", "area=hall", "The light is on.", "answered", "0.10 s"):
         assert part in text
     assert "closest: turn on the light" in text
+    assert "(no frames)" in text
+    assert "USB microphone, after 2.50 s" in text
+    assert "degraded       it is too hot" in text
+    assert "full service   it has cooled down" in text
+    assert "output.volume, tts.engine" in text
+    assert "nothing has changed" in text
+    assert "not reloaded   wake.refractory: below 0" in text
     assert "silence 600 ms" in text
 
 

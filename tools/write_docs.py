@@ -8,6 +8,7 @@ They stand between two comments in their files; a test fails when they are out o
 import ast
 import inspect
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def _fields(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
 def _type(annotation: ast.expr) -> str:
     """A type as a reader of JSON knows it."""
     source = ast.unparse(annotation)
+    if typing.get_origin(alias := getattr(events, source, None)) is typing.Literal:
+        return ", ".join(f'`"{name}"`' for name in typing.get_args(alias))
     if source.startswith("Literal["):
         names = ast.literal_eval("(" + source.removeprefix("Literal[").removesuffix("]") + ",)")
         return ", ".join(f'`"{name}"`' for name in names)
@@ -65,6 +68,7 @@ def _type(annotation: ast.expr) -> str:
         "bool": "true or false",
         "float | None": "number or null",
         "str | None": "string or null",
+        "tuple[str, ...]": "list of strings",
         "dict[str, SlotValue]": "object of strings, numbers, true and false",
     }
     return known[source]

@@ -63,7 +63,17 @@ class Console:
             case events.Overrun():
                 self._line(event, "overrun", f"{event.lost / RATE:.2f} s of audio lost ({event.where})")
             case events.Deaf():
-                self._line(event, "deaf", event.why)
+                self._line(event, "deaf", f"{event.why} ({event.cause.replace('_', ' ')})")
+            case events.Hearing():
+                self._line(event, "hearing", f"{event.device}, after {event.lost / RATE:.2f} s without sound")
+            case events.Muted():
+                self._line(event, "muted", "the microphone is closed")
+            case events.Degraded():
+                self._line(event, "degraded" if event.level else "full service", event.why)
+            case events.Reloaded():
+                self._line(event, "reloaded", ", ".join(event.changed) or "nothing has changed")
+            case events.ReloadRejected():
+                self._line(event, "not reloaded", event.why)
             case events.Fault():
                 self._line(event, "fault", event.message)
             case _:
