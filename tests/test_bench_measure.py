@@ -71,6 +71,16 @@ def test_a_noisy_engine_is_measured_longer(bench: Bench) -> None:
     assert (found.interval.high - found.interval.low) / 2 <= 0.02 * found.median
 
 
+def test_turns_without_a_reply_do_not_use_up_the_time(bench: Bench) -> None:
+    specs = [bench.spec("A", steady(0.1), main="answer_ms"), bench.spec("B", steady(0.1))]
+    made = Group(0, specs, Limits(seconds=100.0, loads=1), start=bench.start, clock=bench.clock)
+    made.run()
+    first, second = made.series()
+    assert "answer_ms" not in first.metrics
+    assert first.metrics["rtf"].summary.n == second.metrics["rtf"].summary.n == Limits().rounds
+    assert "unsteady" not in [flag.kind for flag in (*first.flags, *second.flags)]
+
+
 def test_the_time_is_kept_and_said(bench: Bench) -> None:
     made = group(bench, {"A": noisy(0.1, 0.5)}, Limits(seconds=2.5, loads=1))
     made.run()

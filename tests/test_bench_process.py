@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from edgevoice.bench import process as processes
 from edgevoice.bench.contention import burning
 from edgevoice.bench.process import Outcome, Process
 from edgevoice.bench.procfs import counters, cpu_seconds, resident, usage
@@ -39,6 +41,8 @@ class SampleSubject:
             raise EngineError("it did not work", place="here")
         if number == 2:
             os._exit(3)
+        if number == 3:
+            threading.Event().wait()
         self._kept = bytes(range(256)) * 80_000  # 20 MB
         return Outcome({"first_ms": [float(os.getpid())]}, 1.5, "text")
 
@@ -140,3 +144,15 @@ def test_what_another_process_took() -> None:
     assert took.bare_mb is None
     with pytest.raises(ProcessLookupError):
         counters(2**22 + 1)
+
+
+def test_one_that_hangs_is_not_waited_for_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PATIENCE", 0.01)
+    process = Process(Sample(), "sample")
+    try:
+        process.load()
+        process._ask(3)  # what Ctrl-C leaves behind: asked, and no answer read
+        with pytest.raises(EngineError, match="sample: it did not answer"):
+            process.usage()
+    finally:
+        process.close()

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -156,6 +157,34 @@ def test_an_interrupted_session_keeps_what_it_has(monkeypatch: pytest.MonkeyPatc
     assert "stopped before the end" in "\n".join(table.tables(result))
 
 
+class Interrupted:
+    """A stage that is stopped while what it measured is gathered."""
+
+    def __init__(self) -> None:
+        self.stops = 1
+        self.closed = False
+
+    def run(self, tell: measure.Tell) -> None: ...
+
+    def series(self) -> list[schema.Series]:
+        if self.stops:
+            self.stops -= 1
+            raise KeyboardInterrupt
+        return [measure.series(Bench.spec("A", Script(lambda _: 0.1)), 0, "measured")]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_ctrl_c_while_results_are_gathered_loses_none() -> None:
+    made = Session({}, describe=lambda: BOARD, clock=lambda: 0.0)
+    stage = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        made.take(stage, lambda what, part: None)
+    assert [series.engine for series in made.result(partial=True).series] == ["A"]
+    assert stage.closed
+
+
 def test_word_errors_are_counted_once_for_each_model() -> None:
     pytest.importorskip("jiwer")
     bench = Bench()
@@ -271,6 +300,86 @@ def test_ctrl_c_writes_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyP
     out = tmp_path / "out.json"
     assert main(["bench", "run", "--json", str(out)]) == 130
     assert schema.read(out).partial
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_stop_does_not_cut_off_the_saving(
+    number: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = schema.write
+
+    def impatient(result: schema.Result, path: Path) -> None:
+        for again in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), again)
+        write(result, path)
+
+    monkeypatch.setattr(bench_run, "_measure", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr(schema, "write", impatient)
+    out = tmp_path / "out.json"
+    try:
+        found = main(["bench", "run", "--json", str(out)])
+    except SystemExit as stopped:
+        found = int(str(stopped.code))
+    assert found == code
+    assert schema.read(out).partial
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, bench: Bench, scripts: dict[str, Script], *arguments: str) -> int:
+    """The command with these recognisers, as one task."""
+
+    def measured(args: object, config: object, given: object, session: Session, tell: measure.Tell) -> None:
+        specs = [bench.spec(name, script) for name, script in scripts.items()]
+        session.take_all(specs, Limits(loads=1, seconds=1.0), tell, [Recording("", PARTS[0].samples, "")] * 2)
+
+    fake_session(monkeypatch, bench)  # its groups
+    monkeypatch.setattr(bench_run, "_measure", measured)
+    return main(["bench", "run", *arguments])
+
+
+def test_what_could_not_be_measured_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    scripts = {
+        "whisper": Script(lambda _: 0.1),
+        "B": Script(lambda _: 0.1, load_error=EngineError("broken")),
+        "C": Script(lambda _: 0.1, run_error=(7, EngineError("killed"))),
+    }
+    code = run_with(monkeypatch, Bench(), scripts, "--json", str(out))
+    printed = capsys.readouterr()
+    assert code == EngineError.exit_code
+    assert [series.engine for series in schema.read(out).series] == ["whisper", "C", "B"]  # it is written all the same
+    assert not schema.read(out).partial
+    assert "whisper" in printed.out
+    assert "2 of what was to be measured could not be\n" in printed.err
+    assert "engine/asr/B/m/t1: broken" in printed.err
+    assert "engine/asr/C/m/t1: killed" in printed.err
+
+
+MISSING = EngineMissingError("it is not installed", place="package x", remedy="install it")
+
+
+@pytest.mark.parametrize(
+    ("absent", "arguments", "code"),
+    [
+        ("pocketsphinx", [], 0),  # few have it
+        ("pocketsphinx", ["--engines", "whisper,pocketsphinx"], 6),  # somebody wants it
+        ("whisper", [], 6),  # it is configured
+    ],
+)
+def test_what_is_absent_is_an_error_where_it_was_asked_for(
+    absent: str, arguments: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scripts = {"vosk": Script(lambda _: 0.1), absent: Script(lambda _: 0.1, load_error=MISSING)}
+    assert run_with(monkeypatch, Bench(), scripts, *arguments) == code
+    assert (f"asr {absent}: package x: it is not installed; install it" in capsys.readouterr().err) == bool(code)
+
+
+def test_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    scripts = {"pocketsphinx": Script(lambda _: 0.1, load_error=MISSING)}
+    assert run_with(monkeypatch, Bench(), scripts) == EngineError.exit_code
+    assert "nothing was measured\nasr pocketsphinx: package x" in capsys.readouterr().err
 
 
 def test_a_disk_that_is_full_does_not_take_the_tables_away(

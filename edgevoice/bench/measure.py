@@ -203,7 +203,10 @@ class Group:
         return [member for member in self._members if not member.failure]
 
     def _narrow(self) -> bool:
-        return all(stats.relative_half_width(member.main) <= self._limits.narrow for member in self._alive)
+        """Whether more rounds would tell no more; nor do they of who had no such figure until now, such as turns that
+        end without a reply."""
+        known = (member.main for member in self._alive if member.main)
+        return all(stats.relative_half_width(values) <= self._limits.narrow for values in known)
 
     def _round(self, number: int | None) -> None:
         """Every input once through everybody; None only warms up. Who is first changes from round to round."""

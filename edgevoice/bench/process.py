@@ -19,7 +19,8 @@ from edgevoice.bench.schema import Usage
 from edgevoice.errors import EdgeVoiceError, EngineError
 
 _PATIENCE = 5.0
-"""Seconds that a process may take to end after it was told to; an engine's own threads may hang."""
+"""Seconds that a process may take to end after it was told to, or to finish what was interrupted; an engine's own
+threads may hang."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,17 @@ class Process:
         return answer
 
     def usage(self) -> Usage:
-        """What it took since it was loaded. A run that was interrupted here is waited for."""
+        """What it took since it was loaded. A run that was interrupted here is waited for, but not for long.
+
+        Raises:
+            EdgeVoiceError: it was killed, or does not answer.
+        """
         while self._waiting:
+            self._expect()
             with contextlib.suppress(EdgeVoiceError):
                 self._answer()
         self._ask("usage")
+        self._expect()
         answer: Usage = self._answer()
         return answer
 
@@ -138,6 +145,10 @@ class Process:
         except OSError:
             self._waiting = 0
             raise self._killed() from None
+
+    def _expect(self) -> None:
+        if not self._pipe.poll(_PATIENCE):
+            raise EngineError(f"it did not answer within {_PATIENCE:g} seconds", place=self._name)
 
     def _answer(self) -> Any:
         try:

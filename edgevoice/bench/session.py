@@ -62,14 +62,21 @@ class Session:
             stage.run(tell)
         finally:
             try:
-                self._series += stage.series()
-                if isinstance(stage, Group):
-                    self._ratios += stage.ratios()
-                    self._absent += map(_absent, stage.skipped)
-                elif isinstance(stage, accuracy.Evaluated):
-                    self._accuracy += stage.accuracy()
+                self._keep(stage)
+            except (KeyboardInterrupt, SystemExit):  # who stops it just now wants no less to be kept
+                self._keep(stage)
+                raise
             finally:
                 stage.close()
+
+    def _keep(self, stage: Stage) -> None:
+        """All of it at the end, so that it may be interrupted and called again."""
+        series = stage.series()
+        ratios = stage.ratios() if isinstance(stage, Group) else []
+        absent = list(map(_absent, stage.skipped)) if isinstance(stage, Group) else []
+        found = stage.accuracy() if isinstance(stage, accuracy.Evaluated) else []
+        self._series, self._ratios = self._series + series, self._ratios + ratios
+        self._absent, self._accuracy = self._absent + absent, self._accuracy + found
 
     def take_all(self, specs: Sequence[Spec], limits: Limits, tell: Tell, parts: Sequence[Recording] = ()) -> None:
         """Measure the engines of one task in turns, in as many groups as fit into memory.

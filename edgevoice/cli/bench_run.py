@@ -109,30 +109,40 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Everything is checked before anything is measured. What was measured is kept also when it is stopped."""
+    """Everything is checked before anything is measured. What was measured is kept also when it is stopped.
+
+    Raises:
+        EngineError: after all else, what could not be measured.
+    """
     import sys
 
     from edgevoice.bench import schema, table
     from edgevoice.bench.session import Session
+    from edgevoice.bench.shortfall import shortfall
     from edgevoice.cli.progress import ProgressLine
+    from edgevoice.cli.streams import stopped_once
 
     config, given = _checked(args)
     stopped: BaseException | None = None
-    with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
-        tell = _teller(progress)
-        session = Session(_options(args, config))
+    with stopped_once():
+        with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
+            tell = _teller(progress)
+            session = Session(_options(args, config))
+            try:
+                _measure(args, config, given, session, tell)
+            except BaseException as error:  # noqa: BLE001 - raised again once what was measured is saved
+                stopped = error
+                tell("stopped; what was measured is kept", 0.0)
+            result = session.result(partial=stopped is not None)
         try:
-            _measure(args, config, given, session, tell)
-        except BaseException as error:  # noqa: BLE001 - raised again once what was measured is saved
-            stopped = error
-        result = session.result(partial=stopped is not None)
-    try:
-        if args.json is not None:
-            schema.write(result, args.json)
-    finally:  # a disk that is full must not take the tables away, too
-        print("\n".join(table.tables(result)))
+            if args.json is not None:
+                schema.write(result, args.json)
+        finally:  # a disk that is full must not take the tables away, too
+            print("\n".join(table.tables(result)))
     if stopped is not None:
         raise stopped
+    if (lacking := shortfall(result, args.engines or ())) is not None:
+        raise lacking
     return 0
 
 

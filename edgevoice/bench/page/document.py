@@ -14,6 +14,11 @@ from edgevoice.bench.table import UNKNOWN
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What the page may load: nothing. A browser holds it to that, whatever stands in a result."""
 
+MADE = (
+    "edgevoice bench run measured it, edgevoice bench html made the page. How two results differ, and how sure that "
+    "is, says edgevoice bench compare; edgevoice bench check fails what is worse than a baseline."
+)
+
 
 def page(results: Sequence[tuple[str, Result]]) -> str:
     """HTML.
@@ -42,7 +47,7 @@ def page(results: Sequence[tuple[str, Result]]) -> str:
         sections.contention(lots),
         sections.every_table(lots),
         sections.absent(lots),
-        tag("footer", text(f"Made by edgevoice {__version__}. The figures rest on edgevoice bench run.")),
+        tag("footer", text(f"Made by edgevoice {__version__}: {MADE}")),
     )
     head = tag(
         "head",
