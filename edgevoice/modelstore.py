@@ -199,7 +199,12 @@ class ModelStore(ModelShelf):
     # Bringing models
 
     def pull(
-        self, names: Sequence[str], progress: Progress | None = None, *, near: "ModelStore | None" = None
+        self,
+        names: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        near: "ModelStore | None" = None,
+        keep_outdated: bool = False,
     ) -> list[str]:
         """Install models that are not there yet, and those that are out of date or damaged.
 
@@ -207,6 +212,8 @@ class ModelStore(ModelShelf):
             names: ``NAME``, which is the version in use, or ``NAME@catalog``.
             near: a store to copy from where it has the model, before anything is fetched; which versions are in use is
                 taken from it too.
+            keep_outdated: leave what is replaced where it is, for an older edgevoice that is still in use; ``prune``
+                removes it.
 
         Returns:
             The names of those that were installed now.
@@ -229,6 +236,8 @@ class ModelStore(ModelShelf):
                     continue
                 if version == CATALOG:
                     self._install(self.catalog[model], near, progress)
+                    if not keep_outdated:
+                        self._discard_stale(model)
                 elif near is not None:
                     self._copy_version(near, model, version, progress)
                 else:
@@ -237,6 +246,24 @@ class ModelStore(ModelShelf):
             for model, pointer in pointed.items():
                 modelversions.write_pointer(self.root, model, pointer)
         return done
+
+    def prune(self, progress: Progress | None = None) -> list[str]:
+        """Remove what is of earlier catalogs where the present version is installed; the names of the folders.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        superseded = [model for model in self.catalog if self._folder(model).is_dir() and self._stale(model.name)]
+        if not superseded:
+            return []
+        with self._locked(progress or Silent()):
+            return [name for model in superseded for name in self._discard_stale(model.name)]
+
+    def _discard_stale(self, model: str) -> list[str]:
+        stale = self._stale(model)
+        for folder in stale:
+            self._discard(folder)
+        return [folder.name for folder in stale]
 
     def remove(self, names: Sequence[str], progress: Progress | None = None) -> list[str]:
         """Remove models, all versions of them, or single versions; the names of those that were there.
@@ -293,8 +320,6 @@ class ModelStore(ModelShelf):
                 self._discard(folder)
             target.rename(folder)
             sync_folder(self.root)
-            for old in self._stale(model.name):
-                self._discard(old)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 

@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("names", nargs="*", metavar="NAME", help="default: those of your configuration")
     pull.add_argument("--all-for", type=Path, metavar="CONFIG", help="the models that a configuration file names")
     pull.add_argument("--into", type=Path, metavar="DIR", help="make a bundle there, for a board without a network")
+    pull.add_argument(
+        "--keep-outdated", action="store_true", help="leave what is replaced, while an older edgevoice still uses it"
+    )
     pull.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
+    prune = actions.add_parser("prune", help="remove what was replaced and kept")
     verify = actions.add_parser("verify", help="hash every file of installed models, and check their provenance")
     verify.add_argument(
         "names",
@@ -50,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     build.add_argument("--tokenizer", type=Path, metavar="FILE", help="tokenizer.json, vocab.json or *.tiktoken")
     build.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
-    for action in (listing, pull, verify, use, rollback, remove):
+    for action in (listing, pull, prune, verify, use, rollback, remove):
         action.add_argument("--json", action="store_true", help="the result as JSON")
 
 
@@ -65,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
             return _list(store, args)
         case "pull":
             return _pull(store, args)
+        case "prune":
+            return _prune(store, args)
         case "verify":
             return _verify(store, args)
         case "use" | "rollback":
@@ -150,7 +156,7 @@ def _pull(store: "ModelStore", args: argparse.Namespace) -> int:
         names += model_names(load(args.all_for))
     target = store if args.into is None else ModelStore(args.into, store.catalog)
     with ProgressLine(sys.stderr, quiet=args.quiet) as progress:
-        pulled = target.pull(names, progress, near=None if target is store else store)
+        pulled = target.pull(names, progress, near=None if target is store else store, keep_outdated=args.keep_outdated)
     if args.json:
         paths = {name: str(target.path(name)) for name in dict.fromkeys(names)}
         return _print_json({"root": str(target.root), "pulled": pulled, "models": paths})
@@ -161,6 +167,15 @@ def _pull(store: "ModelStore", args: argparse.Namespace) -> int:
         print("or copy what is in it into ~/.local/share/edgevoice/models.")
     elif not pulled:
         print(f"{len(set(names))} models are installed and up to date in {target.root}")
+    return 0
+
+
+def _prune(store: "ModelStore", args: argparse.Namespace) -> int:
+    pruned = store.prune()
+    if args.json:
+        return _print_json({"root": str(store.root), "pruned": pruned})
+    for name in pruned:
+        print(f"{name}: removed")
     return 0
 
 
