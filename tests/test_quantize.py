@@ -334,6 +334,25 @@ def test_calibration_audio_is_checked_as_a_whole(tmp_path: Path) -> None:
         CalibrationSet(tmp_path / "none")
 
 
+def test_mistakes_in_all_files_are_told_at_once(
+    model: Path, manifest: Path, own_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest.write_text('{"audio": "a.wav"}\n{"audio": "gone.wav"}\nno JSON\n')
+    recording(manifest.parent / "slow.wav", rate=8000)
+    calibration = manifest.with_name("calibration.jsonl")
+    calibration.write_text('{"audio": "slow.wav"}\n{"audio": 3}\n')
+    grammar = tmp_path / "grammar.yaml"
+    grammar.write_text("intents: [")
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--calibration", str(calibration), "--grammar", str(grammar)]) == 3
+    told = capsys.readouterr().err
+    for part in ("dev.jsonl:2: ", "dev.jsonl:3: no JSON", "calibration.jsonl:1: it has 8000", "calibration.jsonl:2: "):
+        assert part in told
+    assert "grammar.yaml" in told
+    assert main([*arguments, "--limit", "1", "--calibration", str(calibration)]) == 3
+    assert "2 mistakes in the manifest" in capsys.readouterr().err
+
+
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> None:
         path.touch()

@@ -62,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.quantize import gate, publish, samples
     from edgevoice.quantize.feeds import CalibrationSet
     from edgevoice.quantize.journal import Journal, key
+    from edgevoice.quantize.mistakes import Mistakes
     from edgevoice.quantize.search import Search
     from edgevoice.quantize.subject import LINES, Changer, assemble, subject
+    from edgevoice.think.grammar import Grammar
 
     recipe = _recipe(args)
     max_drop = gate.parse_max_drop(args.max_drop)
@@ -74,10 +76,16 @@ def run(args: argparse.Namespace) -> int:
         scratch = Path(scratch_name)
         progress.step("reading the model")
         about = subject(source, scratch, args.task, args.engine, args.graph)
-        _, set_ = samples.load(LINES[about.task], args.manifest, args.limit)
-        given = None
+        given, mistakes = None, Mistakes()
+        with mistakes:
+            _, set_ = samples.load(LINES[about.task], args.manifest, args.limit)
         if args.calibration is not None:
-            given = CalibrationSet(args.calibration, args.calibration_limit, texts=about.task == "tts")
+            with mistakes:
+                given = CalibrationSet(args.calibration, args.calibration_limit, texts=about.task == "tts")
+        for grammar in args.grammar:
+            with mistakes:
+                Grammar.load([grammar])
+        mistakes.complain()
         changers = {graph: Changer(about.folder / graph, given) for graph in about.graphs}
         journal = Journal((args.work or _cache()) / "measurements.jsonl")
         name = args.name or known.name
@@ -226,7 +234,8 @@ def _show(
         print(msgspec.json.format(msgspec.json.encode(report)).decode())
         return
     if before is not None:
-        print(f"{'':<34} {'size':>9} {'load':>8} {'memory':>8} {'p50':>9}  {before.metrics[0].name}")
+        first = before.metrics[0]
+        print(f"{'':<34} {'size':>9} {'load':>8} {'memory':>8} {'p50':>9}  {first.name} (95 %), n = {first.n}")
         print(_row("float32", before))
     for step in steps:
         kept = f", {len(step.kept_float)} float" if step.kept_float else ""
@@ -247,7 +256,8 @@ def _show(
 
 
 def _row(label: str, found: "Measurement") -> str:
+    first = found.metrics[0]
     return (
         f"{label:<34} {found.size / 1e6:>6.2f} MB {found.load_ms:>5.0f} ms {found.rss_mb:>5.0f} MB "
-        f"{found.latency_p50_ms:>6.1f} ms  {found.metrics[0].value:.4g}"
+        f"{found.latency_p50_ms:>6.1f} ms  {first.value:.4g} ({first.low:.3g} to {first.high:.3g})"
     )

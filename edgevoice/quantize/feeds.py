@@ -3,7 +3,7 @@
 Which kind a graph is, its inputs tell. Whoever adds a kind adds a function here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import RATE
-from edgevoice.audio.wavefile import open_file
 from edgevoice.engines import litert, onnx
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.registry import require
 from edgevoice.engines.vad.silero import CONTEXT, FRAME
-from edgevoice.errors import AudioFormatError, ConfigError, ModelError
+from edgevoice.errors import ConfigError, ModelError
+from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
 from edgevoice.quantize import samples
 from edgevoice.quantize.metric import SampleSet
@@ -28,6 +28,8 @@ _PADDING = 1.0
 """Seconds of zeros behind a recording for Whisper's encoder, as its engine has them."""
 _TOKENS = 24
 """Tokens that the decoder writes for each recording: some two sentences."""
+_PREFIX = 2
+"""Tokens at the beginning of a text (that it begins, and without times), given as the prefix that beams share."""
 _STEPS = 40
 """Frames of a recording for networks that hear frames: spread over it, and few enough for histograms."""
 _AUDIO = (".wav", ".flac", ".ogg")
@@ -55,48 +57,41 @@ class CalibrationSet:
             written, self.known = samples.load(samples.Written, place, limit)
             self.texts = [line.text for line in written]
             return
-        manifest, paths, self.known = _recordings(place, limit)
-        mistakes = []
-        for path in paths:
-            if (why := _unfit(path)) is not None:
-                mistakes.append(f"{path}: {why}")
-                continue
-            self.audio.append(read(path).float32()[: int(SECONDS * RATE)])
-        if mistakes:
-            raise ConfigError("\n".join(mistakes), place=f"{manifest}: calibration audio")
+        paths, self.known = _recordings(place, limit)
+        self.audio = [read(path).float32()[: int(SECONDS * RATE)] for path in paths]
 
 
-def _recordings(place: Path, limit: int | None) -> tuple[Path, list[Path], SampleSet]:
+def _recordings(place: Path, limit: int | None) -> tuple[list[Path], SampleSet]:
     if not place.is_dir():
-        lines, known = samples.load(samples.Heard, place, limit)
-        return place, [place.parent / line.audio for line in lines], known
+        found, known = samples.load(samples.Heard, place, limit, _unfit)
+        return [place.parent / line.audio for line in found], known
     import hashlib
 
     from edgevoice.modelfiles import sha256_of
 
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in _AUDIO)[:limit]
-    if not found:
+    paths = sorted(path for path in place.iterdir() if path.suffix.lower() in _AUDIO)[:limit]
+    if not paths:
         raise ConfigError(
             f"there is no recording ({', '.join(_AUDIO)}) in it", place=str(place), remedy="give recordings at 16 kHz"
         )
-    digest = hashlib.sha256("".join(sha256_of(path) for path in found).encode()).hexdigest()
-    return place, found, SampleSet(name=place.name, n=len(found), sha256=digest)
+    mistakes = []
+    for path in paths:
+        why = lines.unreadable(path)  # names the path itself
+        mistakes += [why] if why is not None else [f"{path}: {each}" for each in _unfit(path)]
+    if mistakes:
+        lines.complain(mistakes, "recordings that cannot be calibrated with")
+    digest = hashlib.sha256("".join(sha256_of(path) for path in paths).encode()).hexdigest()
+    return paths, SampleSet(name=place.name, n=len(paths), sha256=digest)
 
 
-def _unfit(path: Path) -> str | None:
-    """Why a recording cannot be calibrated with."""
-    import asyncio
-
-    soundfile = require("soundfile")
-    try:
-        asyncio.run(open_file(path).close())
-        about = soundfile.info(str(path))
-    except AudioFormatError as error:
-        return error.cause
+def _unfit(path: Path) -> Iterator[str]:
+    """Why a recording that can be read cannot be calibrated with."""
+    with path.open("rb") as file:  # not by its name, from which soundfile would guess what it is
+        about = require("soundfile").info(file)
     if about.samplerate != RATE:
-        return f"it has {about.samplerate} samples per second, and {RATE} are needed; convert it"
-    # Half a second is the least of which a spectrogram, or a wake word's window, can be made.
-    return "it is shorter than half a second" if about.frames < RATE // 2 else None
+        yield f"it has {about.samplerate} samples per second, and {RATE} are needed; convert it"
+    elif about.frames < RATE // 2:
+        yield "it is shorter than half a second"  # the least of which a wake word's window can be made
 
 
 def feeds(path: Path, given: CalibrationSet) -> list[Feed]:
@@ -153,7 +148,11 @@ def _whisper_encoder(path: Path, given: CalibrationSet) -> list[Feed]:
 
 
 def _whisper_decoder(path: Path, given: CalibrationSet) -> list[Feed]:
-    """The float decoder writes freely, and what it is given at the beginning and at every third token is kept."""
+    """The float decoder writes freely, and what it is given at every third token is kept.
+
+    What was written first is given as the prefix that beams share and what followed as their own, so that every input
+    has numbers in it: of what is empty each time there are no ranges.
+    """
     import json
 
     encoder, decoder = onnx.session(path.with_name("encoder.onnx")), onnx.session(path)
@@ -174,8 +173,8 @@ def _whisper_decoder(path: Path, given: CalibrationSet) -> list[Feed]:
         tokens = [int(special["start"]), int(special["no_timestamps"])]
         for step in range(_TOKENS):
             feed["tokens"] = np.array([tokens], np.int64)
-            if step % 3 == 0:
-                found.append(dict(feed))
+            if step % 3 == 2:
+                found.append(_shared(feed))
             results = dict(zip(outputs, decoder.run(outputs, feed), strict=True))
             best = int(results["logits"][0, -1, : int(special["end"]) + 1].argmax())
             if best == int(special["end"]):
@@ -183,6 +182,20 @@ def _whisper_decoder(path: Path, given: CalibrationSet) -> list[Feed]:
             tokens = [best]
             feed |= {f"past_{name}": each for name, each in results.items() if name.startswith(("key_", "value_"))}
     return found
+
+
+def _shared(feed: Feed) -> Feed:
+    """The same, with the first tokens as the prefix."""
+    result = dict(feed)
+    for name in feed:
+        if name.startswith("past_key_"):
+            result[name], before = feed[name][..., _PREFIX:], feed[name][0, ..., :_PREFIX]
+        elif name.startswith("past_value_"):
+            result[name], before = feed[name][:, :, _PREFIX:], feed[name][0, :, :_PREFIX]
+        else:
+            continue
+        result[name.replace("past_", "prefix_")] = before
+    return result
 
 
 def _silero(path: Path, given: CalibrationSet) -> list[Feed]:

@@ -10,6 +10,7 @@ Audio is a path relative to the manifest; other keys are let be.
 """
 
 import hashlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -65,12 +66,18 @@ class Written(msgspec.Struct, frozen=True):
 L = TypeVar("L", bound=Heard | Written)
 
 
-def load(kind: type[L], manifest: Path, limit: int | None = None) -> tuple[list[L], SampleSet]:
+def load(
+    kind: type[L],
+    manifest: Path,
+    limit: int | None = None,
+    check: Callable[[Path], Iterable[str]] = lambda path: (),
+) -> tuple[list[L], SampleSet]:
     """The lines of a manifest, and what a provenance says of them.
 
     Args:
         kind: what a line holds.
         limit: lines at most.
+        check: what else is wrong with a recording that can be read.
 
     Raises:
         ConfigError: with every mistake, each with file and line: no JSON, a key that is missing or wrong, audio that
@@ -78,7 +85,7 @@ def load(kind: type[L], manifest: Path, limit: int | None = None) -> tuple[list[
     """
     found: list[L] = []
     if issubclass(kind, Heard):
-        found = [line for _, _, line in lines.read_audio(manifest, kind, limit)]
+        found = [line for _, _, line in lines.read_audio(manifest, kind, limit, lambda _, path: check(path))]
     else:
         found = [line for _, line in lines.read(manifest, kind, limit, lambda number, line: ())]
     digest = hashlib.sha256()
