@@ -292,3 +292,58 @@ def test_gap_in_the_source_is_reported() -> None:
         return gaps
 
     assert asyncio.run(go()) == [(200, 500)]
+
+
+@pytest.mark.parametrize("posted", [False, True])
+def test_a_worker_tells_how_long_its_step_has_been_running(posted: bool) -> None:
+    now = [100.0]
+    begun, go_on = threading.Event(), threading.Event()
+
+    def step() -> None:
+        begun.set()
+        go_on.wait()
+
+    async def go() -> None:
+        worker = Worker("asr", clock=lambda: now[0])
+        assert (worker.name, worker.busy()) == ("asr", 0)
+        if posted:
+            worker.post(step)
+        else:
+            called = asyncio.ensure_future(worker.call(step))
+        await asyncio.to_thread(begun.wait)
+        now[0] += 7
+        assert worker.busy() == 7
+        go_on.set()
+        if not posted:
+            await called
+        await worker.call(lambda: None)
+        assert worker.busy() == 0
+        await worker.close()
+
+    asyncio.run(go())
+
+
+def test_the_hub_tells_how_much_audio_waits_for_whom() -> None:
+    async def go() -> None:
+        hub = Hub(Blocks(16, lossless=False), preroll=1000, on_gap=no_gap)
+        early = hub.tap(name="wake word")
+        await hub.run()
+        late = hub.tap(start=800)
+        assert (early.waiting, late.waiting) == (0.1, 0.05)
+        assert hub.waiting() == {}  # the source has ended, nobody listens any more
+
+    asyncio.run(go())
+
+
+def test_open_taps_are_told_by_name() -> None:
+    async def go() -> dict[str, float]:
+        hub = Hub(Blocks(16, lossless=False), preroll=1000, on_gap=no_gap)
+        hub.tap(name="wake word")
+        hub.tap()
+        pump = asyncio.ensure_future(hub.run())
+        await asyncio.sleep(0)
+        waiting = hub.waiting()
+        await pump
+        return waiting
+
+    assert asyncio.run(go()) == {"wake word": 100 / 16_000, "turn": 100 / 16_000}

@@ -25,10 +25,12 @@ class Tap:
         hub: "Hub",
         backlog: list[Audio],
         *,
+        name: str,
         capacity: int,
         on_drop: Callable[[Audio], None] | None,
         eager: bool,
     ) -> None:
+        self.name = name
         self._eager = eager
         self._hub = hub
         self._items: deque[Audio] = deque(backlog)
@@ -88,6 +90,11 @@ class Tap:
     def eager(self, wanted: bool) -> None:
         self._eager = wanted
         self._hub._set_eager()
+
+    @property
+    def waiting(self) -> float:
+        """Seconds of audio that nobody has taken yet."""
+        return self._samples / RATE
 
     def close(self) -> None:
         """Take no more audio. What waits in it can still be read."""
@@ -166,6 +173,7 @@ class Hub:
     def tap(
         self,
         *,
+        name: str = "turn",
         start: int | None = None,
         capacity: float = 30.0,
         on_drop: Callable[[Audio], None] | None = None,
@@ -174,20 +182,29 @@ class Hub:
         """Listen from capture index ``start`` (as far back as the pre-roll reaches), or from now.
 
         Args:
+            name: who listens, for those who look how much audio waits.
             capacity: seconds of audio that may wait. When more do, the oldest go to ``on_drop``; without it, reading
                 raises AudioError. A lossless source never gets so far ahead.
             eager: see ``Tap.eager``.
         """
         backlog = []
         if start is not None:
-            backlog = [part for audio in self._preroll if len(part := audio.since(start))]
-        tap = Tap(self, backlog, capacity=int(capacity * RATE), on_drop=on_drop, eager=eager)
+            backlog = self.past(start)
+        tap = Tap(self, backlog, name=name, capacity=int(capacity * RATE), on_drop=on_drop, eager=eager)
         if self.ended:
             tap.closed = True
         else:
             self._taps.add(tap)
             self._set_eager()
         return tap
+
+    def waiting(self) -> dict[str, float]:
+        """Who listens, and how many seconds of audio wait for it."""
+        return {tap.name: tap.waiting for tap in self._taps}
+
+    def past(self, start: int) -> list[Audio]:
+        """What is remembered from capture index ``start`` on."""
+        return [part for audio in self._preroll if len(part := audio.since(start))]
 
     def _remove(self, tap: Tap) -> None:
         self._taps.discard(tap)
