@@ -29,6 +29,14 @@ PI4 = {
     "sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n",
 }
 
+VOLTAGE_ALONE = {
+    **{name: text for name, text in PI4.items() if "throttled" not in name},
+    "sys/class/hwmon/hwmon0/name": "cpu_thermal\n",
+    "sys/class/hwmon/hwmon1/name": "rpi_volt\n",
+    "sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n",
+}
+"""A Raspberry Pi 4 with Debian's kernel."""
+
 JETSON_CORE = """processor	: {0}
 Features	: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
 CPU implementer	: 0x41
@@ -54,6 +62,33 @@ JETSON = {
     "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/in2_label": "VDD_CPU_GPU_CV\n",
     "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/in2_input": "5000\n",
     "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1/curr2_input": "500\n",
+}
+
+_NANO_INA = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"
+JETSON_NANO = {
+    "proc/device-tree/compatible": "nvidia,jetson-nano\0nvidia,p3450-0000\0nvidia,tegra210\0",
+    "sys/class/thermal/thermal_zone0/type": "AO-therm\n",
+    "sys/class/thermal/thermal_zone0/temp": "42500\n",
+    "sys/class/thermal/thermal_zone1/type": "CPU-therm\n",
+    "sys/class/thermal/thermal_zone1/temp": "35500\n",
+    "sys/class/thermal/cooling_device0/type": "thermal-cpufreq-0\n",
+    "sys/class/thermal/cooling_device0/cur_state": "0\n",
+    f"{_NANO_INA}/rail_name_0": "POM_5V_IN\n",
+    f"{_NANO_INA}/in_power0_input": "2400\n",
+    f"{_NANO_INA}/rail_name_1": "POM_5V_GPU\n",
+    f"{_NANO_INA}/in_power1_input": "120\n",
+    f"{_NANO_INA}/rail_name_2": "POM_5V_CPU\n",
+    f"{_NANO_INA}/in_power2_input": "640\n",
+}
+"""With NVIDIA's Linux 4.9."""
+
+_AGX_INA = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
+JETSON_AGX = {
+    "proc/device-tree/compatible": "nvidia,p3701\0nvidia,tegra234\0",
+    f"{_AGX_INA}/in1_label": "VDD_GPU_SOC\n",
+    f"{_AGX_INA}/in2_label": "VDD_CPU_CV\n",
+    f"{_AGX_INA}/in3_label": "VIN_SYS_5V0\n",
+    **{f"{_AGX_INA}/{name}{number}_input": "5000\n" for name in ("in", "curr") for number in (1, 2, 3)},
 }
 
 X86_CORE = """processor	: {0}
@@ -82,6 +117,9 @@ X86 = {
     "sys/class/powercap/intel-rapl:0:0/name": "core\n",
     "sys/class/powercap/intel-rapl:0:0/energy_uj": "500000\n",
     "sys/class/powercap/intel-rapl:0:0/max_energy_range_uj": "1000000\n",
+    "sys/class/powercap/intel-rapl:1/name": "psys\n",
+    "sys/class/powercap/intel-rapl:1/energy_uj": "700000\n",
+    "sys/class/powercap/intel-rapl:1/max_energy_range_uj": "1000000\n",
 }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from boards import JETSON, PI4, X86, plant
+from boards import JETSON, JETSON_AGX, JETSON_NANO, PI4, VOLTAGE_ALONE, X86, plant
 
 from edgevoice.bench import board, energy
 from edgevoice.bench.schema import Throttling
@@ -44,6 +44,34 @@ def test_a_raspberry_pi_whose_kernel_does_not_tell_is_asked_with_vcgencmd(tmp_pa
     assert board.throttling(root, command=lambda _: "VCHI initialization failed\n") is None
 
 
+def test_the_firmware_is_believed_before_the_kernel(tmp_path: Path) -> None:
+    root = plant(tmp_path, PI4)
+    found = board.throttling(root, command=lambda _: "throttled=0x50000\n")
+    assert found == Throttling(now=(), since_boot=("under-voltage", "throttled"))
+
+
+def test_a_raspberry_pi_with_a_kernel_that_is_not_its_own_tells_of_its_voltage(tmp_path: Path) -> None:
+    root = plant(tmp_path, VOLTAGE_ALONE)
+    assert board.throttling(root, command=silent) == Throttling(now=("under-voltage",), since_boot=("under-voltage",))
+    (root / "sys/class/hwmon/hwmon1/in0_lcrit_alarm").write_text("0\n")
+    assert board.throttling(root, command=silent) == Throttling(now=(), since_boot=())
+
+
+def test_a_jetson_with_an_old_kernel(tmp_path: Path) -> None:
+    found = board.describe(plant(tmp_path, JETSON_NANO), command=silent, architecture="aarch64", usable=4)
+    assert (found.kind, found.temperature_c) == ("jetson", 35.5)
+    assert found.throttling == Throttling(now=(), since_boot=())
+    assert found.energy == ("INA3221 POM_5V_IN",)  # which feeds the other two
+    now = [0.0]
+    (counter,) = energy.counters(tmp_path, lambda: now[0])
+    now[0] = 2.0
+    assert counter.joules() == pytest.approx(4.8)
+
+
+def test_parts_of_a_board_are_not_taken_for_the_whole(tmp_path: Path) -> None:
+    assert board.describe(plant(tmp_path, JETSON_AGX), command=silent).energy == ()
+
+
 def test_a_jetson(tmp_path: Path) -> None:
     found = board.describe(plant(tmp_path, JETSON), command=silent, architecture="aarch64", usable=6)
     assert (found.kind, found.model, found.processor, found.cores) == (
@@ -67,6 +95,9 @@ def test_a_fan_is_no_throttling(tmp_path: Path) -> None:
 def test_a_jetson_without_zones_is_asked_with_tegrastats(tmp_path: Path) -> None:
     line = "RAM 2448/7620MB CPU [3%@729,off] EMC_FREQ 0% cpu@46.218C soc2@45.3C tj@46.2C VDD_IN 4992mW/4992mW\n"
     assert board.temperature(tmp_path, command=lambda _: line) == 46.218
+    tx2 = "RAM 1059/7846MB CPU [4%@345,off,off,2%@345] BCPU@32C MCPU@33.5C GPU@31C Tboard@29C CV0@-256C\n"
+    assert board.temperature(tmp_path, command=lambda _: tx2) == 33.5
+    assert board.temperature(tmp_path, command=lambda _: "CPU [off,off] CPU@-256C\n") is None
 
 
 def test_an_x86(tmp_path: Path) -> None:
@@ -115,6 +146,12 @@ def test_rapl_counts_across_its_end(tmp_path: Path) -> None:
     assert counted.joules() == pytest.approx(0.2)
     path.unlink()
     assert counted.joules() is None
+
+
+def test_memory_beside_the_processor_is_counted_with_it(tmp_path: Path) -> None:
+    dram = {name.replace(":0:0", ":0:2"): text for name, text in X86.items() if ":0:0" in name}
+    root = plant(tmp_path, X86 | dram | {"sys/class/powercap/intel-rapl:0:2/name": "dram\n"})
+    assert [counter.name for counter in energy.counters(root)] == ["RAPL package-0", "RAPL dram"]
 
 
 def test_ina_adds_power_up(tmp_path: Path) -> None:

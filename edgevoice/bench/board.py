@@ -164,23 +164,31 @@ def temperature(root: Path = ROOT, *, command: Command = run) -> float | None:
     if own or others:
         return max(own or others)
     printed = command(["tegrastats", "--interval", "500"])
-    match = re.search(r"\bCPU@(-?[\d.]+)C", printed or "", re.IGNORECASE)
-    return float(match[1]) if match else None
+    values = re.findall(r"\b[BM]?CPU@(-?[\d.]+)C", printed or "", re.IGNORECASE)  # a TX2 has two kinds of cores
+    return max((value for value in map(float, values) if _SENSIBLE[0] < value < _SENSIBLE[1]), default=None)
 
 
 def throttling(root: Path = ROOT, *, command: Command = run) -> Throttling | None:
-    """What slows the processor down; None when nothing tells."""
-    bits = _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
-    if bits is None:
-        printed = command(["vcgencmd", "get_throttled"])
-        match = re.fullmatch(r"throttled=(0x[0-9a-fA-F]+)\s*", printed or "")
-        bits = match[1] if match else None
+    """What slows the processor down; None when nothing tells.
+
+    A Raspberry Pi's firmware is asked with vcgencmd (raspberrypi.com/documentation/computers/os.html). What its kernel
+    tells comes second: of what has happened, get_throttled forgets what the driver of the voltage has seen (Linux
+    drivers/hwmon/raspberrypi-hwmon.c), and a Raspberry Pi 5 has no such file. A kernel that is not the Raspberry Pi's
+    own knows of the voltage alone.
+    """
+    printed = command(["vcgencmd", "get_throttled"])
+    match = re.fullmatch(r"throttled=(0x[0-9a-fA-F]+)\s*", printed or "")
+    files = root.glob("sys/devices/platform/soc*/soc*firmware/get_throttled")
+    bits = match[1] if match else next((text for path in files if (text := _text(path)) is not None), None)
     if bits is not None:
         word = int(bits, 16)
         return Throttling(
             now=tuple(name for bit, name in THROTTLED.items() if word >> bit & 1),
             since_boot=tuple(name for bit, name in THROTTLED.items() if word >> bit >> 16 & 1),
         )
+    for sensor in (root / "sys/class/hwmon").glob("hwmon*"):
+        if _text(sensor / "name") == "rpi_volt" and (low := _number(sensor / "in0_lcrit_alarm")) is not None:
+            return Throttling(now=(THROTTLED[0],) if low else (), since_boot=(THROTTLED[0],) if low else ())
     cooling = list(_cooling(root))
     counts = [_number(path) for path in root.glob("sys/devices/system/cpu/cpu*/thermal_throttle/*_throttle_count")]
     known = [count for count in counts if count is not None]

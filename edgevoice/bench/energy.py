@@ -1,15 +1,28 @@
 """Energy and power, where the machine counts them; nothing is estimated.
 
-RAPL counts what a processor's package took (Intel SDM volume 3, 15.10; AMD alike). The INA3221 of a Jetson measures the
-power of the whole board; its energy is the sum of power times time between two readings.
+RAPL counts what a processor's package took, and on some what the memory beside it took (Intel SDM volume 3, "Platform
+Specific Power Management Support"; Linux Documentation/power/powercap/powercap.rst; AMD has packages alone). An INA3221
+measures the power of a Jetson's module and carrier at the input; its energy is the sum of power times time between two
+readings. Linux has its channels as Documentation/hwmon/ina3221.rst says, NVIDIA's Linux 4.9 (Jetson Linux 32) as an
+industrial I/O device with milliwatts. None of this was seen on a board of ours.
 """
 
+import contextlib
+import math
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
+
+COUNTED = r"package-|dram$"
+"""Names of the zones that are added up. ``core`` and ``uncore`` are parts of a package; ``psys`` is the whole platform,
+with the packages in it."""
+INPUTS = ("VDD_IN", "POM_5V_IN")
+"""Labels of the channel that all else is fed from: of Orin Nano and NX, Xavier NX and TX2, and of Nano and TX1 (Linux
+arch/arm64/boot/dts/nvidia/tegra234-p3767.dtsi; NVIDIA's Jetson Linux Developer Guide). The AGX modules have none, but
+several rails (tegra194-p2888.dtsi, tegra234-p3701.dtsi) that nothing says the sum of is all: there is no counter then."""
 
 
 class Counter(Protocol):
@@ -41,12 +54,15 @@ class Rapl:
 
 
 class Ina:
-    """The input rail of a Jetson: millivolts and milliamperes of one channel. Read it several times a second."""
+    """The input rail of a Jetson. Read it several times a second.
 
-    def __init__(self, voltage: Path, current: Path, label: str, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        factors: files whose product is the power: millivolts and milliamperes, or milliwatts alone.
+    """
+
+    def __init__(self, factors: Sequence[Path], label: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = f"INA3221 {label}"
-        self._voltage = voltage
-        self._current = current
+        self._factors = factors
         self._clock = clock
         self._at = clock()
         self._power = self._watts()
@@ -62,29 +78,39 @@ class Ina:
 
     def _watts(self) -> float | None:
         try:
-            return int(self._voltage.read_text("ascii")) * int(self._current.read_text("ascii")) / 1e6
+            return math.prod(int(path.read_text("ascii")) / 1000 for path in self._factors)
         except (OSError, ValueError):
             return None
 
 
 def counters(root: Path = Path("/"), clock: Callable[[], float] = time.monotonic) -> list[Counter]:
-    """Those that can be read: RAPL of every package (often for root alone), or the input rail of a Jetson."""
-    found: list[Counter] = []
+    """Those that can be read: RAPL of every package and its memory (often for root alone), or the input rail of a
+    Jetson."""
+    return [*_rapl(root), *_ina(root, clock)]
+
+
+def _rapl(root: Path) -> Iterator[Rapl]:
     for folder in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
-        if folder.name.count(":") > 1:  # a part of a package, counted with it
-            continue
         try:
-            found.append(Rapl(folder))
+            if re.match(COUNTED, (folder / "name").read_text("ascii").strip()):
+                yield Rapl(folder)
         except (OSError, ValueError):  # there, and not for us to read
             continue
-    for label in sorted(root.glob("sys/bus/i2c/drivers/ina3221*/*/hwmon/hwmon*/in*_label")):
-        name = label.read_text("utf-8").strip()
-        if re.search(r"VDD_IN|POM_5V_IN|SYS_5V|VIN_SYS", name):
-            number = label.name[2:].partition("_")[0]
-            voltage, current = label.with_name(f"in{number}_input"), label.with_name(f"curr{number}_input")
-            if voltage.exists() and current.exists():
-                found.append(Ina(voltage, current, name, clock))
-    return found
+
+
+def _ina(root: Path, clock: Callable[[], float]) -> Iterator[Ina]:
+    for chip in sorted(root.glob("sys/bus/i2c/drivers/ina3221*/*")):
+        for label in (*chip.glob("hwmon/hwmon*/in[123]_label"), *chip.glob("iio[:_]device*/rail_name_[012]")):
+            with contextlib.suppress(OSError):
+                if (name := label.read_text("utf-8").strip()) in INPUTS:
+                    yield Ina(_channel(label), name, clock)
+
+
+def _channel(label: Path) -> Sequence[Path]:
+    """What is to be multiplied for the power of the channel with this label."""
+    if label.name.startswith("rail"):
+        return [label.with_name(f"in_power{label.name[-1]}_input")]
+    return [label.with_name(f"{what}{label.name[2]}_input") for what in ("in", "curr")]
 
 
 class Energy:
