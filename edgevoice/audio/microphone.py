@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any, ClassVar
@@ -51,13 +52,10 @@ class Microphone:
         self._watch: asyncio.TimerHandle | None = None
         self.overruns = 0
         """How often audio was lost, by the device or by a consumer that was too slow."""
-        self._library: Any = portaudio.initialize()
-        try:
-            self._stream, self.rate, self._channels, self._converter = self._open()
-        except BaseException:
-            portaudio.terminate(self._library)
-            self._library = None
-            raise
+        self._lock = threading.Lock()
+        self._library: Any
+        self._library, opened = portaudio.open_for(self, self._open)
+        self._stream, self.rate, self._channels, self._converter = opened
         self._frame_bytes = 2 * self._channels
         frames = self._frames(self.rate)
         self._batch = max(BATCH // options.block, 1)
@@ -68,8 +66,8 @@ class Microphone:
         """Frames per callback: those that give one block."""
         return round(self._options.block * rate / RATE)
 
-    def _open(self) -> tuple[Any, int, int, Converter]:
-        known = devices.read_devices(self._library)
+    def _open(self, library: Any) -> tuple[Any, int, int, Converter]:
+        known = devices.read_devices(library)
         device = devices.find(known, self._options.device, record=True)
         server = devices.by_server(device, known)
         self.name = device.name
@@ -87,7 +85,7 @@ class Microphone:
         native = [RATE, device.rate] if server else [device.rate]
         wanted = [self._options.rate] if self._options.rate else []
         stream, rate, count = portaudio.open_stream(
-            self._library,
+            library,
             index=device.index,
             name=device.name,
             record=True,
@@ -160,6 +158,8 @@ class Microphone:
 
     def _look(self, loop: asyncio.AbstractEventLoop, seen: int, deaf: float) -> None:
         """The watchdog: a device that was unplugged, or whose sound server died, ends its stream or falls silent."""
+        if self._library is None:
+            return
         position = self._position
         deaf = deaf + WATCH_SECONDS if position == seen else 0.0
         if not self._stream.is_active():
@@ -175,16 +175,31 @@ class Microphone:
         )
         self._wake.set()
 
+    def let_go(self, *, needed: bool) -> None:
+        """See ``portaudio.Guest``: a microphone is always in use, and who reads it opens it anew."""
+        if not needed or (library := self._take_library()) is None:
+            return
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed before the microphone
+                self._loop.call_soon_threadsafe(self._fail, "it was closed to look for devices that came or went")
+        portaudio.end(self, library, self._stream)
+
+    def _take_library(self) -> Any:
+        """The library, for the one who ends it."""
+        with self._lock:
+            library, self._library = self._library, None
+            return library
+
     async def close(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        library, self._library = self._library, None
+        library = self._take_library()
         if library is None:
             return
         if self._failure is None:
             self._fail("it was closed while it was being read")
-        await portaudio.close(library, self._stream)
+        await portaudio.close(self, library, self._stream)
 
 
 def open_microphone(options: InputOptions) -> Microphone:
@@ -194,3 +209,12 @@ def open_microphone(options: InputOptions) -> Microphone:
         DeviceError: see ``Microphone``.
     """
     return Microphone(options)
+
+
+async def reopen_microphone(options: InputOptions) -> Microphone:
+    """The same in a thread: looking for devices anew can take a second.
+
+    Raises:
+        DeviceError: see ``Microphone``; or the sound system does not answer.
+    """
+    return await portaudio.open_in_thread(lambda: Microphone(options), lambda late: late.let_go(needed=True))

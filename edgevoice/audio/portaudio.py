@@ -1,4 +1,9 @@
-"""PortAudio, with its noise, its error numbers and its threads kept in one place."""
+"""PortAudio, with its noise, its error numbers and its threads kept in one place.
+
+The library is one for the whole process and looks for devices only when its first user initializes it. So a device
+that came back, under another number perhaps, is found only after all streams were closed: whoever opens one may ask
+the others to let go of theirs (``Guest``). They open them again when they next need them.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +13,8 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from edgevoice.engines.registry import require
 from edgevoice.errors import DeviceError
@@ -22,14 +28,48 @@ HANGS_SECONDS = 5.0
 """A call into PortAudio that takes longer will never return: the slowest real one, opening a sleeping USB card, takes
 about one second."""
 
+CANCELLED_SECONDS = 1.0
+"""What a call may still take that nobody waits for any more, before its thread is left behind."""
+
 _NOISE = re.compile(
     rb"Cannot connect to server|jack server is not running|JackShm|Expression '|PaAlsa|connect\(2\) call to "
     rb"/(?:dev/shm|tmp)/jack|attempt to connect to server failed|\s*$"
 )
 """Lines that JACK and PortAudio write to standard error while they try every device there might be."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 """Pa_Initialize and Pa_Terminate are not thread-safe, and neither is moving a file descriptor."""
+
+
+class Guest(Protocol):
+    """Who keeps a stream open."""
+
+    def let_go(self, *, needed: bool) -> None:
+        """Close the stream, and the library with it, so that devices can be looked for anew. Called in any thread.
+
+        Args:
+            needed: a device came or went since the last look; otherwise only a stream that is not in use is closed.
+        """
+
+
+_guests: set[Guest] = set()
+_users: set[Any] = set()
+"""The instances of the library that were not ended yet."""
+_listed = ""
+"""The inventory when the library looked for devices."""
+opening = threading.RLock()
+"""Held by who opens a stream, and by a guest that starts or closes its own; never waited for on an event loop. It is
+taken before the library's own lock."""
+_hung: list[threading.Thread] = []
+"""Threads that were left behind in the library."""
+
+
+def inventory(proc: Path = Path("/proc/asound/cards")) -> str:
+    """Something that changes when a sound card is plugged in or out."""
+    try:
+        return proc.read_text()
+    except OSError:  # no ALSA in the kernel
+        return ""
 
 
 @contextlib.contextmanager
@@ -57,35 +97,102 @@ def _quiet_alsa() -> None:
 
 
 def initialize() -> Any:
-    """A ``pyaudio.PyAudio``; ends with ``terminate``. PortAudio looks for devices only when the first one is made, so
-    a device that comes back is found after all streams were closed.
+    """A ``pyaudio.PyAudio``; ends with ``terminate``. PortAudio looks for devices only when the first one is made.
 
     Raises:
         EngineMissingError, EngineBrokenError: the package pyaudio.
     """
+    global _listed
     pyaudio = require("pyaudio", distribution="PyAudio")
     # Asking for JACK must not start a server of it.
     os.environ.setdefault("JACK_NO_START_SERVER", "1")
     _quiet_alsa()
     with quiet():
-        return pyaudio.PyAudio()
+        if not _users:
+            _listed = inventory()
+        library = pyaudio.PyAudio()
+        _users.add(library)
+        return library
 
 
 def terminate(library: Any) -> None:
     with quiet():
         library.terminate()
+        _users.discard(library)
 
 
-async def close(library: Any, stream: Any) -> None:
-    """Close a stream and end the library it is of."""
+def open_for(guest: Guest, opened: Callable[[Any], T]) -> tuple[Any, T]:
+    """Initialize the library and open a stream for a guest; when that fails in a list of devices that may be old, let
+    the other guests go and try in a new one.
 
-    def end() -> None:
-        with quiet():
-            stream.close()
+    Args:
+        opened: opens the stream with the library; raises DeviceError when it cannot.
+
+    Returns:
+        The library, to be ended with ``end``, and what ``opened`` gave.
+    """
+    with opening:
+        old = bool(_users)
+        current = not old or inventory() == _listed
+        if current:
+            try:
+                return _enter(guest, opened)
+            except DeviceError:
+                if not old:
+                    raise
+        for other in list(_guests):
+            other.let_go(needed=not current)
+        return _enter(guest, opened)
+
+
+def _enter(guest: Guest, opened: Callable[[Any], T]) -> tuple[Any, T]:
+    library = initialize()
+    try:
+        result = opened(library)
+    except BaseException:
+        terminate(library)
+        raise
+    _guests.add(guest)
+    return library, result
+
+
+def end(guest: Guest, library: Any, stream: Any) -> None:
+    """Close a guest's stream and end the library it is of."""
+    _guests.discard(guest)
+    with quiet():
+        stream.close()
         terminate(library)
 
-    with contextlib.suppress(TimeoutError):  # the sound server has died; there is nothing left to give back
-        await in_thread(end)
+
+async def close(guest: Guest, library: Any, stream: Any) -> None:
+    """``end``, in a thread."""
+    with contextlib.suppress(TimeoutError):  # the sound server hangs; should it go on, the thread does the rest
+        await in_thread(lambda: end(guest, library, stream))
+
+
+async def open_in_thread(job: Callable[[], T], discard: Callable[[T], None] = lambda result: None) -> T:
+    """Run a job that opens a stream in a thread.
+
+    Args:
+        discard: called with the result in case nobody waits for it any more.
+
+    Raises:
+        DeviceError: the job's own, or the sound system does not answer. What it still does is waited for then: nothing
+            else is opened before it has ended.
+    """
+    _hung[:] = [thread for thread in _hung if thread.is_alive()]
+    silent = DeviceError(
+        "the sound system does not answer",
+        place="sound",
+        remedy="it is asked again; should it go on, restart the sound server (systemctl --user restart pipewire "
+        "pulseaudio) or plug the device in again",
+    )
+    if _hung:
+        raise silent
+    try:
+        return await in_thread(job, discard=discard)
+    except TimeoutError:
+        raise silent from None
 
 
 def open_stream(
@@ -163,44 +270,80 @@ def _cannot_open(error: OSError, name: str, record: bool) -> DeviceError:
     )
 
 
-async def in_thread(job: Callable[[], T], timeout: float = HANGS_SECONDS) -> T:  # noqa: ASYNC109
+async def in_thread(
+    job: Callable[[], T],
+    timeout: float = HANGS_SECONDS,  # noqa: ASYNC109
+    discard: Callable[[T], None] = lambda result: None,
+) -> T:
     """Run a blocking call in a thread of its own, which is gone when this returns.
 
+    Args:
+        discard: called with a result that nobody waits for any more.
+
     Raises:
-        TimeoutError: it hangs, as PortAudio does when a sound server dies at the wrong moment. The thread is left
-            behind; it does not keep the process alive.
+        TimeoutError: it hangs, as PortAudio does while a sound server is frozen. The thread is left behind; it does not
+            keep the process alive.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def done(result: T | None, error: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
+    ended: asyncio.Future[None] = loop.create_future()
+    handover = threading.Lock()
+    results: list[T] = []
+    errors: list[BaseException] = []
+    abandoned = False
 
     def work() -> None:
         try:
             result = job()
         except BaseException as error:  # noqa: BLE001 - handed to the one who waits
-            report(None, error)
+            with handover:
+                errors.append(error)
         else:
-            report(result, None)
-
-    def report(result: T | None, error: BaseException | None) -> None:
+            with handover:
+                if not abandoned:
+                    results.append(result)
+            if not results:
+                discard(result)
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(done, result, error)
+            loop.call_soon_threadsafe(_resolve, ended)
+
+    def abandon() -> bool:
+        """Whether the thread is still at it; then it keeps what comes of it."""
+        nonlocal abandoned
+        with handover:
+            abandoned = not (results or errors)
+            return abandoned
 
     thread = threading.Thread(target=work, name="edgevoice-portaudio", daemon=True)
     thread.start()
     try:
         async with asyncio.timeout(timeout):
-            return await future
+            await asyncio.shield(ended)
     except TimeoutError:
-        give_up()
-        raise
-    finally:
-        if future.done() and not future.cancelled():
+        if abandon():
+            _leave(thread)
+            raise
+    except asyncio.CancelledError:
+        if not abandon():
+            for result in results:
+                discard(result)
+        try:
+            async with asyncio.timeout(CANCELLED_SECONDS):
+                await asyncio.shield(ended)
             thread.join()
+        except TimeoutError:
+            _leave(thread)
+        raise
+    thread.join()
+    for error in errors:
+        raise error
+    return results[0]
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _leave(thread: threading.Thread) -> None:
+    _hung.append(thread)
+    give_up()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from typing import Any, ClassVar
@@ -14,6 +15,8 @@ from edgevoice.audio.microphone import DEAF_SECONDS, FALLBACK_RATES, WATCH_SECON
 from edgevoice.audio.pcm import Audio, Int16
 from edgevoice.audio.source import OutputOptions
 from edgevoice.errors import DeviceError
+
+log = logging.getLogger(__name__)
 
 QUEUE_SECONDS = 0.3
 """How much may be queued: enough to bridge a pause of the synthesizer's thread, little enough to need no memory."""
@@ -28,6 +31,10 @@ IDLE_SECONDS = 2.0
 """After so long with nothing to play the stream is stopped and costs nothing; starting it again takes some 10 ms,
 which the pauses between clauses need not pay."""
 
+LET_SPEAK_SECONDS = 2.0
+"""How long a microphone that came back may have to wait for the end of a reply before it cuts that off: most are at
+their end by then, and the user is to be heard again within five seconds."""
+
 CONTINUE, COMPLETE = 0, 1
 """PortAudio's paContinue and paComplete."""
 
@@ -35,7 +42,11 @@ CONTINUE, COMPLETE = 0, 1
 class Speaker:
     """A sound card's output.
 
-    The callback, which runs in PortAudio's thread, takes its frames from the front of a bounded queue.
+    The callback, which runs in PortAudio's thread, takes its frames from the front of a bounded queue. A device that
+    goes fails what is being played; the next ``play`` opens it again.
+
+    Args:
+        patient: a device that is not there now is no error; it is opened when there is something to play.
 
     Raises:
         DeviceError: there is no such device, or it cannot be opened.
@@ -43,9 +54,10 @@ class Speaker:
 
     lossless: ClassVar[bool] = False
 
-    def __init__(self, options: OutputOptions) -> None:
+    def __init__(self, options: OutputOptions, *, patient: bool = False) -> None:
         self._options = options
         self._lock = threading.Lock()
+        self._closed = False
         self._queue = bytearray()
         self._running = False
         self._idle = 0
@@ -57,26 +69,38 @@ class Speaker:
         self._wanted: int | None = None
         self._converter: Converter | None = None
         self.volume = options.volume
-        self._library: Any = portaudio.initialize()
+        self.name = options.device
+        self.rate = 0
+        self._channels = self._frame_bytes = 0
+        self._library: Any = None
+        self._stream: Any = None
         try:
-            device = devices.find(devices.read_devices(self._library), options.device, record=False)
-            self.name = device.name
-            wanted = [options.rate] if options.rate else []
-            self._stream, self.rate, self._channels = portaudio.open_stream(
-                self._library,
-                index=device.index,
-                name=device.name,
-                record=False,
-                rates=[*wanted, device.rate, *FALLBACK_RATES],
-                channels=[min(device.outputs, 2), 2, 1, device.outputs],
-                frames=lambda rate: round(rate * BLOCK_SECONDS),
-                callback=self._callback,
-            )
-        except BaseException:
-            portaudio.terminate(self._library)
-            self._library = None
-            raise
+            self._open()
+        except DeviceError as error:
+            if not patient:
+                raise
+            log.warning("%s; it is tried again at the next reply", error)
+
+    def _open(self) -> None:
+        """Open the device, and afterwards it does not run."""
+        self._library, opened = portaudio.open_for(self, self._choose)
+        self._stream, self.rate, self._channels = opened
         self._frame_bytes = 2 * self._channels
+
+    def _choose(self, library: Any) -> tuple[Any, int, int]:
+        device = devices.find(devices.read_devices(library), self._options.device, record=False)
+        self.name = device.name
+        wanted = [self._options.rate] if self._options.rate else []
+        return portaudio.open_stream(
+            library,
+            index=device.index,
+            name=device.name,
+            record=False,
+            rates=[*wanted, device.rate, *FALLBACK_RATES],
+            channels=[min(device.outputs, 2), 2, 1, device.outputs],
+            frames=lambda rate: round(rate * BLOCK_SECONDS),
+            callback=self._callback,
+        )
 
     def _callback(self, _data: None, frames: int, clock: dict[str, float], _status: int) -> tuple[bytes, int]:
         size = frames * self._frame_bytes
@@ -106,6 +130,9 @@ class Speaker:
 
     async def play(self, audio: Audio) -> None:
         generation = self._generation
+        self._check()
+        if self._stream is None:
+            await portaudio.open_in_thread(self._reopen)
         if self._converter is None or self._converter.rate != audio.rate:
             await self._put(self._rest(), generation)
             if generation != self._generation:
@@ -135,33 +162,79 @@ class Speaker:
             if generation != self._generation:
                 return
             self._queue += data
-            asleep = not self._running
-            self._running = True
-        if asleep:
-            try:
-                await portaudio.in_thread(self._start)
-            except TimeoutError:
-                raise self._gone() from None
+        if self._running:
+            return
+        try:
+            await portaudio.open_in_thread(self._start)
+        except DeviceError:
+            with self._lock:
+                self._queue.clear()
+            raise
+
+    def _check(self) -> None:
+        if self._closed:
+            raise DeviceError("it is already closed", place=f"speaker '{self.name}'")
+
+    def _reopen(self) -> None:
+        with portaudio.opening:
+            if self._stream is None and not self._closed:
+                self._open()
+                self._converter = None
 
     def _start(self) -> None:
+        """Have the stream run; it is opened again when it has gone since it last ran."""
+        with portaudio.opening:
+            self._check()
+            if self._stream is not None and self._starts():
+                return
+            self._release()
+            before = self.rate, self._channels
+            self._open()
+            # What waits was made for the device as it was.
+            if before != (self.rate, self._channels) or not self._starts():
+                self._release()
+                raise self._gone()
+
+    def _starts(self) -> bool:
+        self._idle = 0
+        self._running = True
         try:
             with portaudio.quiet():
                 self._stream.stop_stream()  # it ended by itself, which PortAudio does not take for a stop
                 self._stream.start_stream()
-        except OSError as error:
+        except OSError:
             self._running = False
-            raise self._gone() from error
+        return self._running
+
+    def _release(self) -> None:
+        """Close the stream."""
+        with portaudio.opening:
+            library, self._library = self._library, None
+            stream, self._stream = self._stream, None
+            self._running = False
+            if library is not None:
+                portaudio.end(self, library, stream)
+
+    def let_go(self, *, needed: bool) -> None:
+        """See ``portaudio.Guest``."""
+        until = time.monotonic() + LET_SPEAK_SECONDS
+        while needed and self._running and self._queue and time.monotonic() < until:
+            time.sleep(PIECE_SECONDS)
+        if needed or not self._running:
+            self._release()
 
     async def _until(self, size: int) -> None:
         """Wait until no more than ``size`` bytes are queued."""
-        if self._library is None:
-            raise DeviceError("it is already closed", place=f"speaker '{self.name}'")
+        self._check()
         self._loop = asyncio.get_running_loop()
         calls, stuck = self._calls, 0.0
         while True:
             with self._lock:
-                if len(self._queue) <= size or not self._running:
+                if len(self._queue) <= size:
                     return
+                if not self._running:
+                    self._queue.clear()
+                    raise self._gone()
                 self._progress.clear()
                 self._wanted = size
             try:
@@ -170,8 +243,25 @@ class Speaker:
             except TimeoutError:
                 stuck = stuck + WATCH_SECONDS if calls == self._calls else 0.0
                 calls = self._calls
-                if stuck >= DEAF_SECONDS or not self._stream.is_active():
+                if stuck >= DEAF_SECONDS or not self._active():
+                    await self._lose()
                     raise self._gone() from None
+
+    def _active(self) -> bool:
+        """Whether the stream has not ended by itself."""
+        stream = self._stream
+        try:
+            return stream is not None and stream.is_active()
+        except OSError:  # it was closed meanwhile
+            return False
+
+    async def _lose(self) -> None:
+        """Close the stream that has gone; the next reply opens it again."""
+        with self._lock:
+            self._queue.clear()
+        self._converter = None
+        with contextlib.suppress(TimeoutError):  # the sound server hangs; should it go on, the thread does the rest
+            await portaudio.in_thread(self._release)
 
     def _gone(self) -> DeviceError:
         return DeviceError(
@@ -197,17 +287,18 @@ class Speaker:
         self._progress.set()
 
     async def close(self) -> None:
-        library, self._library = self._library, None
-        if library is None:
+        if self._closed:
             return
+        self._closed = True
         self.flush()
-        await portaudio.close(library, self._stream)
+        if self._stream is not None:
+            await self._lose()
 
 
-def open_speaker(options: OutputOptions) -> Speaker:
+def open_speaker(options: OutputOptions, *, patient: bool = False) -> Speaker:
     """The speaker as a sink; its stream runs only while there is something to play.
 
     Raises:
         DeviceError: see ``Speaker``.
     """
-    return Speaker(options)
+    return Speaker(options, patient=patient)
