@@ -22,7 +22,7 @@ with the packages in it."""
 INPUTS = ("VDD_IN", "POM_5V_IN")
 """Labels of the channel that all else is fed from: of Orin Nano and NX, Xavier NX and TX2, and of Nano and TX1 (Linux
 arch/arm64/boot/dts/nvidia/tegra234-p3767.dtsi; NVIDIA's Jetson Linux Developer Guide). The AGX modules have none, but
-several rails (tegra194-p2888.dtsi, tegra234-p3701.dtsi) that nothing says the sum of is all: there is no counter then."""
+several rails (tegra194-p2888.dtsi, tegra234-p3701.dtsi) of which none is all: there is no counter then."""
 
 
 class Counter(Protocol):
