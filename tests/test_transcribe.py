@@ -17,7 +17,7 @@ from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore
 from edgevoice.events import Event, Partial, SpeechEnded, Transcript
 from edgevoice.flow.hub import Hub
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.ending import PER_ODDS, odds_of_more, patience
+from edgevoice.listen.ending import HESITANT, PER_ODDS, odds_of_more, patience
 from edgevoice.listen.endpoint import Options
 from edgevoice.listen.transcribe import Recogniser, hear
 from edgevoice.think.grammar import Grammar
@@ -136,6 +136,13 @@ def test_who_goes_on_is_heard_to_the_end() -> None:
     assert heard.text == LIGHT
     assert heard.silence == frames(0.15)
     assert Heard("...oooo.........kkkk", {LIGHT: "closed"}, HINT).text == "turn on"
+
+
+def test_who_has_paused_before_gets_more_time() -> None:
+    endings: dict[str, Ending] = {"turn on the bedroom light": "open"}
+    longer = OPTIONS.silence_open + PER_ODDS * math.log(HESITANT)
+    assert Heard("...oooobbbb", endings, HINT).silence == frames(OPTIONS.silence_open)
+    assert Heard("...oooo..bbbb", endings, HINT).silence == frames(longer)
 
 
 def test_what_was_understood_in_a_pause_does_not_end_the_next_one() -> None:
@@ -260,7 +267,8 @@ def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
     path.write_text(f"intents: {{Tea: {{data: [{{sentences: {sentences}}}]}}}}", "utf-8")
     automaton = Grammar.load([path]).automaton
     assert odds_of_more(automaton, ["make", "tea"]) == 3.0
-    waits = [patience(Hypothesis("make tea", ending="open"), grammar, OPTIONS) for grammar in (None, automaton)]
+    tea = Hypothesis("make tea", ending="open")
+    waits = [patience(tea, grammar, OPTIONS, hesitant=False) for grammar in (None, automaton)]
     assert waits[0] == OPTIONS.silence_open
     assert waits[1] == pytest.approx(OPTIONS.silence_open + PER_ODDS * math.log(3))
 
@@ -275,4 +283,4 @@ def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_understood_says_nothing(automaton: Automaton, hypothesis: Hypothesis) -> None:
-    assert patience(hypothesis, automaton, OPTIONS) is None
+    assert patience(hypothesis, automaton, OPTIONS, hesitant=False) is None

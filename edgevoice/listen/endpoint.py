@@ -62,9 +62,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ge=0.0,
             le=10.0,
             description="Seconds of silence after a complete command to which something may be added, when the grammar "
-            "has as many commands that end there as go on. It grows with those that go on, up to 'silence'.",
+            "has as many commands that end there as go on. It grows with those that go on, and after an earlier pause, "
+            "up to 'silence'.",
         ),
-    ] = 0.28
+    ] = 0.25
     silence_unfinished: Annotated[
         float,
         msgspec.Meta(
@@ -152,6 +153,8 @@ class Endpoint:
         self._paused = False
         self._ended = False
         self._silence = options.silence  # that ends the utterance
+        self.hesitant = False
+        """Whether the speaker has gone on after a pause before."""
         self._reason: EndReason = "silence"
 
     @property
@@ -183,6 +186,7 @@ class Endpoint:
                 changes.append(Started(self._begin))
             if self._glanced or self._paused:
                 self._glanced = self._paused = False
+                self.hesitant = True
                 self._silence, self._reason = options.silence, "silence"
                 changes.append(Resumed())
         else:

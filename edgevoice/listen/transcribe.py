@@ -97,7 +97,7 @@ async def hear(
         ended = SpeechEnded(at=change.at, end=change.end, reason=change.reason)
 
     def judge(hypothesis: Hypothesis) -> float | None:
-        return patience(hypothesis, None if hint is None else hint.automaton, options)
+        return patience(hypothesis, None if hint is None else hint.automaton, options, hesitant=endpoint.hesitant)
 
     def expect(hypothesis: Hypothesis, silence: float) -> None:
         change = endpoint.expect(silence, complete=hypothesis.ending != "unfinished")
