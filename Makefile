@@ -10,13 +10,15 @@ OUTPUT ?= reply.wav
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help run setup models test lint bench lock clean
+.PHONY: help run setup models test lint bench install uninstall bundle bundle-models test-bundle lock clean
 
 help:
 	@echo "make run     install what is missing, fetch the models, and listen (or: make run INPUT=command.wav)"
 	@echo "make test    the same set-up, then all tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measure it on this machine; see docs/benchmarks.md"
+	@echo "make install install for the whole machine, with its service;  make uninstall: remove that again"
+	@echo "make bundle  ARCH=aarch64: an archive that installs on a board without a network;  make test-bundle: try it"
 	@echo "make setup   install only;  make models: and fetch the models;  make clean: remove .venv and caches"
 
 run: models
@@ -47,6 +49,33 @@ bench: $(VENV)/.bench models
 		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(ARGS)
 	$(VENV)/bin/python -m tools.soundcard $(VENV)/bin/python -m tools.bench_microphone
 
+# For the whole machine: packages in PREFIX, models and state in /var/lib/edgevoice, the command in /usr/local/bin. Again,
+# to bring it up to date. Everything is made by whoever types this, and root installs it. More: ARGS="--state /data/voice".
+PREFIX ?= /opt/edgevoice
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+install: bundle-models
+	folder=$$($(VENV)/bin/python -m tools.bundle --models build/bundle/models --work build/install) \
+		&& $(AS_ROOT) "$$folder/install.sh" --prefix "$(PREFIX)" $(ARGS)
+
+uninstall:
+	$(AS_ROOT) tools/bundle/install.sh --uninstall --prefix "$(PREFIX)"
+
+# The same in one archive, for a board with these versions of Python, without a network and without a compiler.
+ARCH ?= aarch64
+PYTHONS ?= 3.11 3.13
+bundle: build/bundle/.tools bundle-models
+	build/bundle/venv/bin/python -m tools.bundle --models build/bundle/models --work build/bundle \
+		--arch "$(ARCH)" --pythons "$(PYTHONS)" --into dist
+
+# The default models, whatever is configured here.
+bundle-models: setup
+	$(VENV)/bin/edgevoice models pull --quiet --all-for /dev/null --into build/bundle/models >/dev/null
+
+# Half an hour of emulation; it takes root, debootstrap and qemu-user-static.
+test-bundle:
+	$(MAKE) bundle ARCH=aarch64
+	tools/try_bundle.sh build/try-bundle "$$(ls -t dist/edgevoice-*-aarch64.tar.gz | head -n 1)"
+
 # A file in .venv says that a step was done; it is made last, so that a step that was cut short is done again.
 
 $(VENV)/.created:
@@ -74,13 +103,21 @@ $(VENV)/.bench: $(VENV)/.runtime requirements-bench.lock
 	$(PIP) --require-hashes -r requirements-bench.lock
 	touch $@
 
+build/bundle/.tools: requirements-bundle.lock
+	PYTHON=$(PYTHON) tools/system_packages.sh bundle
+	$(PYTHON) -m venv --clear build/bundle/venv
+	build/bundle/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
 # After a change of the dependencies in pyproject.toml; ARGS=--upgrade takes the newest versions. One lock serves every
 # Python and processor we support.
 lock:
 	$(PYTHON) -m venv build/lock && build/lock/bin/python -m pip install --quiet uv
 	$(LOCK) --extra export --extra vosk -o requirements.lock
+	$(LOCK) --constraints requirements.lock -o requirements-board.lock
 	$(LOCK) --extra dev --constraints requirements.lock -o requirements-dev.lock
 	$(LOCK) --extra export --extra vosk --extra piper --extra bench --constraints requirements-dev.lock -o requirements-bench.lock
+	$(LOCK:pyproject.toml=tools/bundle/requirements.in) --constraints requirements.lock -o requirements-bundle.lock
 
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header pyproject.toml $(ARGS)

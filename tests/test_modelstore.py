@@ -201,6 +201,22 @@ def test_another_version_is_not_taken_for_the_catalogs(installed: ModelStore, tm
     assert not old.exists()
 
 
+def test_what_is_replaced_can_be_kept_until_it_is_pruned(installed: ModelStore, tmp_path: Path) -> None:
+    old = next(installed.root.glob("*@*"))
+    newer = {**FILES, "sub/words.txt": b"one\ntwo\nthree\n"}
+    samples.write_files(tmp_path / "origin", newer)
+    catalog = samples.catalog(tmp_path, sample=samples.entry({"path": {"folder": "origin"}}, files=newer))
+    store = ModelStore(installed.root, catalog)
+    assert store.prune() == []  # It is all that there is.
+    store.pull(["sample"], keep_outdated=True)
+    assert store.path("sample") != old
+    assert contents(installed.path("sample")) == FILES
+    assert store.prune() == [old.name]
+    assert not old.exists()
+    assert contents(store.path("sample")) == newer
+    assert store.prune() == []
+
+
 # Interruptions
 
 

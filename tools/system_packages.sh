@@ -4,7 +4,8 @@
 #
 #   tools/system_packages.sh run    what it takes to install and run edgevoice
 #   tools/system_packages.sh test   what its tests need beside that: a virtual sound card, a voice of another kind,
-#                                 and a browser
+#                                 a browser, and a checker of shell scripts
+#   tools/system_packages.sh bundle what it takes to make a bundle beside that: unpacking Debian's packages
 set -euo pipefail
 
 python=${PYTHON:-python3}
@@ -42,9 +43,14 @@ case ${1:-run} in
     need libasound2-plugins pulse_for_alsa
     need espeak-ng command -v espeak-ng
     need chromium browser
+    need shellcheck command -v shellcheck
+    ;;
+  bundle)
+    need dpkg-dev command -v dpkg-source
+    need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
     ;;
   *)
-    echo "usage: $0 run|test" >&2
+    echo "usage: $0 run|test|bundle" >&2
     exit 2
     ;;
 esac

@@ -16,8 +16,7 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 suite=bookworm
-cpu=${CPU:-cortex-a53}
-emulator=/usr/bin/qemu-aarch64-static
+. "$repository/tools/arm_tree.sh"
 
 fail() {
   echo "try_aarch64: $*" >&2
@@ -27,10 +26,7 @@ fail() {
 title=preparation
 trap '[[ $? -eq 0 ]] || echo "try_aarch64: failed in: $title" >&2' EXIT
 [[ $# -ge 1 ]] || fail "usage: tools/try_aarch64.sh FOLDER [RECORDING...]"
-[[ $(id -u) -eq 0 ]] || fail "this takes root: it makes a system in a folder and changes into it"
-for command in debootstrap unshare "$emulator"; do
-  command -v "$command" >/dev/null || fail "$command is missing: apt-get install debootstrap qemu-user-static"
-done
+need_emulation
 mkdir -p "$1/out"
 folder=$(cd "$1" && pwd)
 shift
@@ -48,53 +44,9 @@ step() { # step TITLE COMMAND...: run it, and say how long it took
   echo "-- $title: $((SECONDS - start)) s" | tee -a "$out/times.txt"
 }
 
-# The kernel starts the emulator by itself for every Arm program. The entry is gone at the next start of this machine.
-register_emulator() {
-  local registry=/proc/sys/fs/binfmt_misc
-  [[ -e $registry/register ]] || mount -t binfmt_misc binfmt_misc "$registry"
-  [[ -e $registry/qemu-aarch64 ]] && return
-  # An ELF file, 64 bits, little-endian, executable or shared, for machine 183. F: opened now, so that it is found from
-  # inside the tree too.
-  local magic='\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
-  local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
-  printf '%s' ":qemu-aarch64:M::$magic:$mask:$emulator:F" >"$registry/register"
-}
-
-# What this machine says about mirrors, proxies and certificates goes into the tree, and nowhere else.
-mirror() {
-  cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null |
-    grep -oE 'https?://[^ ]*/debian/?( |$)' | head -n 1 | tr -d ' ' || true
-}
-
-settings() { # NAME=VALUE lines for programs in the tree
-  env | grep -iE '^(https?|no)_proxy=' || true
-  env | grep -E '^PIP_(INDEX_URL|TRUSTED_HOST|DEFAULT_TIMEOUT)=' || true
-  local index
-  if index=$(python3 -m pip config get global.index-url 2>/dev/null); then echo "PIP_INDEX_URL=$index"; fi
-  [[ -z ${PIP_CERT-} ]] || echo "PIP_CERT=/etc/ssl/certs/ca-certificates.crt"
-}
-
-# The emulator shows this machine's own /proc/cpuinfo, on which ONNX Runtime's look at the processor crashes when it
-# expects the one of an Arm.
-describe_processor() {
-  local part
-  case $cpu in
-    cortex-a53) part=0xd03 ;; # Raspberry Pi 3, Zero 2
-    cortex-a72) part=0xd08 ;; # Raspberry Pi 4
-    cortex-a76) part=0xd0b ;; # Raspberry Pi 5
-    *) fail "CPU=$cpu: only cortex-a53, cortex-a72 and cortex-a76 are described here" ;;
-  esac
-  for ((n = 0; n < $(nproc); n++)); do
-    printf '%s\n' "processor: $n" "Features: fp asimd crc32" "CPU implementer: 0x41" "CPU architecture: 8" \
-      "CPU variant: 0x0" "CPU part: $part" "CPU revision: 0" ""
-  done >"$folder/cpuinfo"
-}
-
 make_tree() {
   [[ ! -e $tree/.made ]] || return 0
-  rm -rf "$tree"
-  # shellcheck disable=SC2046 # without a mirror, debootstrap takes its own
-  debootstrap --arch=arm64 --variant=minbase "$suite" "$tree" $(mirror) >"$out/debootstrap.log" 2>&1
+  bootstrap "$suite" "$tree" ""
   if [[ -e /etc/apt/sources.list.d/debian.sources ]]; then
     rm -f "$tree/etc/apt/sources.list"
     cp /etc/apt/sources.list.d/debian.sources "$tree/etc/apt/sources.list.d/"
@@ -111,25 +63,8 @@ make_tree() {
   touch "$tree/.made"
 }
 
-inside() { # inside USER FOLDER COMMANDS: run them in the tree; what was mounted and started is gone afterwards
-  local user=$1 place=$2 user_home=/root
-  shift 2
-  [[ $user == root ]] || user_home=/home/$user
-  mapfile -t environment < <(settings)
-  # A program that crashed can leave the emulator hanging, hence the limit.
-  # shellcheck disable=SC2016 # expanded by the inner shell
-  timeout --signal=KILL 20m unshare --mount --pid --fork --kill-child bash -c '
-    set -e
-    tree=$1 user=$2
-    shift 2
-    mount -t proc proc "$tree/proc"
-    mount --bind "$tree/../cpuinfo" "$tree/proc/cpuinfo"
-    mount -t sysfs -o ro sysfs "$tree/sys"
-    mount -t tmpfs tmpfs "$tree/dev/shm"
-    exec chroot --userspec="$user:$user" "$tree" "$@"
-  ' inside "$tree" "$user" /usr/bin/env -i "HOME=$user_home" PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin \
-    LANG=C.UTF-8 "QEMU_CPU=$cpu" ${environment[@]+"${environment[@]}"} \
-    /bin/bash -c "cd $place && $*" </dev/null
+inside() { # inside USER FOLDER COMMANDS
+  enter "$tree" "$@"
 }
 
 clone() {
