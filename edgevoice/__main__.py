@@ -23,6 +23,7 @@ COMMANDS = (
     "tune",
     "devices",
     "doctor",
+    "service",
     "models",
     "config",
 )

@@ -15,6 +15,8 @@
      |- OutputError               10   a file could not be written (disk full, no permission)
      |- GateError                 11   a model is worse than it may be, or nothing shows that it is not
      |- BudgetError               12   nothing here keeps the budgets, or nothing was found in time
+     |- ServiceError              13   the service could not be installed, asked or removed
+     |- DaemonError               14   no running daemon answers, it refuses, or one is already running
 
 The number is the exit code of a command that ends with that error; 0 is success, 2 wrong usage of the command line
 (argparse), 130 an interrupt from the keyboard, 143 SIGTERM before there was a daemon to stop (which ends with 0). Any
@@ -108,3 +110,11 @@ class GateError(EdgeVoiceError):
 
 class BudgetError(EdgeVoiceError):
     exit_code = 12
+
+
+class ServiceError(EdgeVoiceError):
+    exit_code = 13
+
+
+class DaemonError(EdgeVoiceError):
+    exit_code = 14
