@@ -13,6 +13,7 @@ import selectors
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from edgevoice.flow.worker import Worker
@@ -76,21 +77,20 @@ class SimulatedWorker(Worker):
     """
 
     def __init__(self, name: str, watch: Stopwatch) -> None:
-        self._name = name
+        super().__init__(name)  # whose thread begins with its first step, and so never
         self._watch = watch
         self._free = 0.0
-        self._failure = None
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         now = asyncio.get_running_loop().time()
-        result, taken = self._watch.measure(self._name, function, *args, **kwargs)
+        result, taken = self._watch.measure(self.name, function, *args, **kwargs)
         self._free = max(self._free, now) + taken
         await asyncio.sleep(self._free - now)
         self._raise_failure()
         return result
 
     def post(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        self._guard(function, *args, **kwargs)
+        self._guard(partial(function, *args, **kwargs))
 
     async def close(self) -> None:
         self._raise_failure()
@@ -106,12 +106,11 @@ class MeasuredWorker(Worker):
 
     def __init__(self, name: str, watch: Stopwatch) -> None:
         super().__init__(name)
-        self._name = name
         self._watch = watch
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def measured() -> tuple[T, float]:
-            return self._watch.measure(self._name, function, *args, **kwargs)
+            return self._watch.measure(self.name, function, *args, **kwargs)
 
         result, _ = await super().call(measured)
         return result
