@@ -18,6 +18,16 @@ Make = Callable[[int, int], Int16]
 """(start, length) -> samples."""
 
 
+ENDS = EOFError()
+"""Ends the stream, as a device does not."""
+
+Plan = Iterable[tuple[float, Make | Exception | None]]
+"""(seconds, what it gives); None: nothing for so long; an exception is raised, or ends it."""
+
+
+_ROOM = np.random.default_rng(0).integers(-30, 30, 10 * RATE, dtype=np.int16)
+
+
 class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(selectors.DefaultSelector())
@@ -46,7 +56,7 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
 
 def noise(start: int, length: int) -> Int16:
     """What a quiet room gives."""
-    return np.random.default_rng(start).integers(-30, 30, length, dtype=np.int16)
+    return np.take(_ROOM, np.arange(start, start + length), mode="wrap")
 
 
 def constant(value: int) -> Make:
@@ -57,7 +67,6 @@ class FakeDevice:
     """Gives what is written, at the pace of time, and then noise for ever.
 
     Args:
-        plan: (seconds, what it gives); None: nothing for so long; an exception is raised.
         drift: how much faster than time its clock is: 0.01 is 1 %.
         paced: let time pass; False gives everything at once.
     """
@@ -66,7 +75,7 @@ class FakeDevice:
 
     def __init__(
         self,
-        plan: Iterable[tuple[float, Make | Exception | None]] = (),
+        plan: Plan = (),
         *,
         name: str = "fake",
         drift: float = 0.0,
@@ -84,6 +93,8 @@ class FakeDevice:
         for seconds, make in [*self._plan, (1e9, noise)]:
             if isinstance(make, Exception):
                 await self._sleep(seconds)
+                if make is ENDS:
+                    return
                 raise make
             if make is None:
                 await self._sleep(seconds)

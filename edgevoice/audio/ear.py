@@ -27,6 +27,9 @@ FIRST_RETRY, LONGEST_RETRY = 30.0, 600.0
 """Seconds between two reopenings of a device that gives frames without sound. The first one comes at once; what that
 does not help is seldom helped by the second, and each costs some tenths of a second of audio."""
 
+BROKEN: tuple[DeafCause, ...] = ("device", "no_frames")
+"""Causes with which no frames come, unlike frames without sound."""
+
 WELL_SECONDS = 60.0
 """After so long of good sound the next fault is a new one, and the pauses begin small again."""
 
@@ -135,6 +138,8 @@ class Ear:
                 async with aclosing(self._listen(source)) as heard:
                     async for block in heard:
                         yield block
+                if self._finding is not None and self._finding.cause in BROKEN:
+                    await self._wait(self._next_pause())
         raise DeviceError("it was closed while it was being read", place="microphone")
 
     async def mute(self) -> None:
@@ -314,7 +319,7 @@ class Ear:
             return
         if known is None and not self._gap:
             # What the samples told began before it was certain.
-            began = 0.0 if finding.cause in ("device", "no_frames") else FOUND_SECONDS
+            began = 0.0 if finding.cause in BROKEN else FOUND_SECONDS
             self._silent_from = max(self.position - round(began * RATE), 0)
         self._seen = self._inventory()
         self.on_deaf(finding.cause, finding.why)
