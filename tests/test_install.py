@@ -24,6 +24,7 @@ class Board:
     def __post_init__(self) -> None:
         for name in ("commands", "usr/local/bin"):
             (self.root / name).mkdir(parents=True)
+        self.pretend("systemctl", "echo 252")
         self.pretend("id", "echo 0")  # Root, whoever runs the tests: the folders are theirs.
         self.environment = {
             **os.environ,
@@ -120,7 +121,7 @@ def test_it_installs_upgrades_and_leaves_nothing_behind(board: Board, second: Pa
     assert (done.returncode, done.stderr) == (0, "")
     assert board.says() == "edgevoice 1.0"
     pull = f"models pull --quiet --keep-outdated --into {board.state}/models one@catalog two@catalog"
-    assert board.calls() == [f"1.0 {pull}", "1.0 service --help", "1.0 service install", "1.0 models prune"]
+    assert board.calls() == [f"1.0 {pull}", "1.0 service install", "1.0 models prune"]
     assert board.run(board.command, "where").stdout.strip() == f"{board.state}/models"
     assert board.run(board.command, "where", EDGEVOICE_MODELS="/mine").stdout.strip() == "/mine"
     board.calls()
@@ -134,11 +135,11 @@ def test_it_installs_upgrades_and_leaves_nothing_behind(board: Board, second: Pa
     assert len(board.releases()) == 1 and board.releases() != old
     assert kept.read_text() == "true"
     # What the old release uses goes last.
-    assert board.calls() == [f"2.0 {pull}", "2.0 service --help", "2.0 service install", "2.0 models prune"]
+    assert board.calls() == [f"2.0 {pull}", "2.0 service install", "2.0 models prune"]
 
     done = board.run(board.prefix / "uninstall.sh")
     assert (done.returncode, done.stderr) == (0, "")
-    assert board.calls() == ["2.0 service --help", "2.0 service uninstall"]
+    assert board.calls() == ["2.0 service uninstall"]
     left = [path for path in board.files() if path not in before]
     assert left == ["opt", "var", "var/lib"]  # Folders of the system; on a real one they were there.
 
@@ -162,6 +163,28 @@ def test_without_a_service_it_takes_no_root(board: Board, first: Path) -> None:
     assert [call.split()[1:3] for call in board.calls()] == [["models", "pull"], ["models", "prune"]]
     assert board.run(board.prefix / "uninstall.sh").returncode == 0
     assert not board.prefix.exists() and not board.state.exists()
+
+
+def test_an_upgrade_goes_without_a_service_as_before(board: Board, first: Path, second: Path) -> None:
+    board.install(first, "--no-service")
+    assert board.run(second / "install.sh", "--prefix", board.prefix).returncode == 0
+    assert board.run(board.prefix / "uninstall.sh").returncode == 0
+    assert [call.split()[:2] for call in board.calls()] == [["1.0", "models"]] * 2 + [["2.0", "models"]] * 2
+
+
+def test_without_systemd_there_is_no_service(board: Board, first: Path) -> None:
+    board.pretend("systemctl", "exit 1")
+    done = board.install(first)
+    assert done.returncode == 0
+    assert "systemd does not run here" in done.stdout
+    assert [call.split()[1] for call in board.calls()] == ["models", "models"]
+
+
+def test_removing_a_service_takes_root(board: Board, first: Path) -> None:
+    board.install(first)
+    board.pretend("id", "echo 1000")
+    refused(board.run(board.prefix / "uninstall.sh"), "this takes root")
+    assert board.says() == "edgevoice 1.0"
 
 
 # What does not fit

@@ -184,8 +184,14 @@ install() {
   # As it was installed before, unless told otherwise.
   : "${state:=$(before state)}" "${bin:=$(before bin)}"
   : "${state:=$default_state}" "${bin:=/usr/local/bin}"
+  : "${service:=$(before service)}"
+  : "${service:=yes}"
   packages=$(before packages)
   check_places
+  if [ "$service" = yes ] && ! has_systemd; then
+    say "warning: systemd does not run here, so that there will be no service; start 'edgevoice run' by other means"
+    service=no
+  fi
   exec 9>"$prefix/.lock"
   flock --nonblock 9 || fail "another installation is going on in $prefix"
   release=$(readlink "$prefix/current" || true)
@@ -213,6 +219,7 @@ version=$(entry "$here/BUNDLE" version)
 commit=$(entry "$here/BUNDLE" commit)
 state=$state
 bin=$bin
+service=$service
 packages=$packages
 END
   write "$prefix/bin/edgevoice" 755 <<END
@@ -228,11 +235,8 @@ END
   say "$("$prefix/bin/edgevoice" --version) is installed in $prefix"
 
   if [ "$service" = yes ]; then
-    if has_service; then
-      "$prefix/bin/edgevoice" service install || fail "edgevoice is installed, but its service is not; see above. Then type: sudo edgevoice service install"
-    else
-      say "warning: this version has no service"
-    fi
+    "$prefix/bin/edgevoice" service install ||
+      fail "edgevoice is installed, but its service is not, or does not run; when that is mended, type: sudo edgevoice service install"
   fi
   remove_releases "$name"
   EDGEVOICE_MODELS=$state/models "$prefix/bin/edgevoice" models prune
@@ -276,17 +280,17 @@ remove_releases() { # remove_releases NAME: all but this one
   done
 }
 
-has_service() { "$prefix/bin/edgevoice" service --help >/dev/null 2>&1; }
+has_systemd() { [ -n "$(systemctl show --property=Version --value 2>/dev/null || true)" ]; }
 
 # Removing
 
 uninstall() {
   [ -f "$prefix/installed" ] || fail "$prefix: edgevoice is not installed there; say where with --prefix"
   state=$(before state) bin=$(before bin) packages=$(before packages)
-  if [ ! -w "$prefix" ] || [ ! -w "$(dirname "$prefix")" ]; then
-    fail "$prefix: it cannot be removed by you: run this with sudo"
+  if [ ! -w "$prefix" ] || { [ "$(before service)" = yes ] && [ "$(id -u)" != 0 ]; }; then
+    fail "$prefix: this takes root: run it with sudo"
   fi
-  if [ "$(id -u)" = 0 ] && has_service; then
+  if [ "$(before service)" = yes ]; then
     "$prefix/bin/edgevoice" service uninstall || fail "the service could not be removed; nothing else was"
   fi
   [ "$(readlink "$bin/edgevoice" || true)" != "$prefix/bin/edgevoice" ] || rm -f "$bin/edgevoice"
@@ -299,13 +303,13 @@ uninstall() {
     dpkg --purge "$package" >/dev/null 2>&1 || say "the system package $package stays: others need it"
   done
   say "edgevoice is removed from $prefix, $state and $bin"
-  [ ! -e "$config" ] || say "your configuration is left in $config; to remove it too: sudo rm -r $config"
+  if [ -e "$config" ]; then say "your configuration is left: $config"; fi
 }
 
 main() {
   here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
   config=/etc/edgevoice default_state=/var/lib/edgevoice
-  action=install prefix=/opt/edgevoice state='' bin='' python='' service=yes packages=''
+  action=install prefix=/opt/edgevoice state='' bin='' python='' service='' packages=''
   case $0 in
     *uninstall.sh) action=uninstall prefix=$here ;;
   esac
