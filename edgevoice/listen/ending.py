@@ -13,7 +13,7 @@ from edgevoice.automaton import ROOT, SKIP, Accept, AnyWord, Automaton, Begin, C
 from edgevoice.engines.protocols import BELIEVED, Hypothesis
 from edgevoice.listen.endpoint import Options
 
-PER_ODDS = 0.166
+PER_ODDS = 0.156
 """Seconds for each factor of e in the odds that something follows."""
 HESITANT = 2.7
 """Who has paused in a command before will sooner do so again: the odds that something follows are so many times higher.
