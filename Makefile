@@ -55,7 +55,8 @@ PREFIX ?= /opt/edgevoice
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 install: bundle-models
 	folder=$$($(VENV)/bin/python -m tools.bundle --models build/bundle/models --work build/install) \
-		&& $(AS_ROOT) "$$folder/install.sh" --prefix "$(PREFIX)" $(ARGS)
+		&& python=$$($(VENV)/bin/python -c 'import sys; print(sys._base_executable)') \
+		&& $(AS_ROOT) "$$folder/install.sh" --prefix "$(PREFIX)" --python "$$python" $(ARGS)
 
 uninstall:
 	$(AS_ROOT) tools/bundle/install.sh --uninstall --prefix "$(PREFIX)"
