@@ -1,28 +1,23 @@
-"""One assistant: its engines loaded and wired, the wake loop, and barge-in."""
+"""One assistant: its engines loaded and wired, the wake loop, barge-in, and the exchange of its parts."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import numpy as np
-
-from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.pcm import Audio
 from edgevoice.audio.source import AudioSink, AudioSource
-from edgevoice.config import TASKS, Config
-from edgevoice.engines import registry
-from edgevoice.engines.protocols import AsrEngine, AsrHint, ModelPaths, WakeEngine, Writer
-from edgevoice.errors import ConfigError, DeviceError, EdgeVoiceError, OutputError
-from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, TurnEnded, Wake
+from edgevoice.config import Config
+from edgevoice.engines.protocols import WakeSession
+from edgevoice.errors import DeviceError, EdgeVoiceError, OutputError
+from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, Reloaded, ReloadRejected, TurnEnded, Wake
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.wake import WakeDetector
-from edgevoice.think.actions import parse_action
-from edgevoice.think.grammar import Grammar
-from edgevoice.turn import Engines, Memory, Skills, Turn
+from edgevoice.listen.wake import Detection, WakeDetector
+from edgevoice.parts import Loader, Parts
+from edgevoice.reload import AT_START, Devices, Latest, changed_keys
+from edgevoice.turn import Memory, Turn
 
 log = logging.getLogger(__name__)
 
@@ -30,118 +25,17 @@ PREROLL = 1.5
 """Seconds the hub remembers: the longest a wake may be detected after the command began, and the warm-up of the VAD."""
 WAKE_BACKLOG = 2.0
 """Seconds of audio that may wait for wake word detection before the oldest is dropped: more would only make it late."""
-WARM_UP_LEVEL = 30.0
-"""Standard deviation of the noise that engines are warmed up with, of 32767: a quiet room, and no digital silence."""
-_MAX_WARNINGS = 20
-"""Words named one by one that a recogniser cannot write."""
-PHRASES = 2000
-"""Most phrases given to a recogniser as a hint. More cost seconds at every turn and no longer help it."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The loaded parts of an assistant."""
+@dataclass
+class _Spotter:
+    """What listens for the wake word."""
 
-    wake: tuple[Worker, WakeEngine]
-    engines: Engines
-    skills: Skills
-
-
-def load_skills(config: Config, worker: Worker) -> Skills:
-    """Compile the intent packs and check their actions.
-
-    Raises:
-        GrammarError: a template, list, rule, response or action is wrong; with its place.
-    """
-    grammar = Grammar.load(config.packs(), by_sound=config.intents.by_sound)
-    actions = {
-        name: parse_action(spec.action, spec.action_place)
-        for name, spec in grammar.intents.items()
-        if spec.action is not None
-    }
-    said: tuple[str, ...] = ()
-    if config.asr.engine == "vosk":
-        phrases = grammar.phrases(PHRASES)
-        # A recogniser hears nothing but its phrases; with some of them missing, those sentences could not be said.
-        if phrases.complete:
-            said = tuple(phrases)
-    return Skills(grammar, actions, said, config.intents.min_confidence, worker)
-
-
-@asynccontextmanager
-async def load_parts(
-    config: Config, store: ModelPaths, progress: Callable[[str], None] = lambda name: None
-) -> AsyncIterator[Parts]:
-    """Load everything, each engine in its own thread; on leaving, close the engines and end the threads.
-
-    Args:
-        progress: called with what is loaded next.
-
-    Raises:
-        EngineError, ModelError, GrammarError, ConfigError: what could not be loaded, and why.
-    """
-    async with AsyncExitStack() as stack:
-
-        def worker(name: str) -> Worker:
-            made = Worker(name)
-            stack.push_async_callback(made.close)
-            return made
-
-        async def engine(task: str) -> tuple[Worker, Any]:
-            chosen = getattr(config, task)
-            progress(f"{task}: {chosen.engine}")
-            own = worker(task)
-            loaded = await own.call(registry.load, task, chosen.engine, chosen.chosen, store)
-            stack.callback(own.post, loaded.close)
-            return own, loaded
-
-        progress("intents")
-        think = worker("think")
-        skills = await think.call(load_skills, config, think)
-        loaded = {task: await engine(task) for task in TASKS}
-        wake_engine: WakeEngine = loaded["wake"][1]
-        _check_thresholds(config, wake_engine)
-        asr_worker, asr_engine = loaded["asr"]
-        warn_unwritable(asr_engine, skills.grammar)
-        await asr_worker.call(_warm_up, asr_engine, skills.hint)
-        yield Parts(
-            wake=loaded["wake"],
-            engines=Engines(vad=loaded["vad"], asr=loaded["asr"], tts=loaded["tts"]),
-            skills=skills,
-        )
-
-
-def warn_unwritable(engine: AsrEngine, grammar: Grammar) -> None:
-    """Log the words of the intents that the recogniser never writes, with their places."""
-    words = engine.unwritable(grammar.automaton.vocabulary()) if isinstance(engine, Writer) else []
-    places = grammar.places(set(words))
-    for word in sorted(words)[:_MAX_WARNINGS]:
-        log.warning(
-            "%s: the recogniser cannot write '%s'; what has this word in it cannot be said",
-            places.get(word, "the intents"),
-            word,
-        )
-    if len(words) > _MAX_WARNINGS:
-        log.warning("and %d words more that the recogniser cannot write", len(words) - _MAX_WARNINGS)
-
-
-def _warm_up(engine: AsrEngine, hint: AsrHint) -> None:
-    """Recognise noise, so that the first command does not wait for what is only set up once."""
-    session = engine.open(hint)
-    session.feed(Audio(np.random.default_rng(0).normal(0.0, WARM_UP_LEVEL, RATE).astype(np.int16)))
-    session.finish()
-    session.close()
-
-
-def _check_thresholds(config: Config, engine: WakeEngine) -> None:
-    known = [model.name for model in engine.models]
-    for name in config.detection.thresholds:
-        if name not in known:
-            raise ConfigError(
-                "no such wake word is loaded",
-                place=f"detection.thresholds.{name}",
-                remedy=f"loaded: {', '.join(known)}",
-            )
+    worker: Worker
+    session: WakeSession
+    detector: WakeDetector
+    since: int | None
+    """Where a new session begins to listen, in the past; None once it has."""
 
 
 class Assistant:
@@ -150,6 +44,8 @@ class Assistant:
     Args:
         emit: called with every event, on the loop.
         now: the local time, for actions that tell it.
+        loader: what loaded the parts; without one nothing can be reloaded.
+        devices: how other sound devices come into use; without one, as with a recording, they stay.
     """
 
     def __init__(
@@ -160,16 +56,38 @@ class Assistant:
         sink: AudioSink,
         emit: Callable[[Event], None],
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+        *,
+        loader: Loader | None = None,
+        devices: Devices | None = None,
     ) -> None:
         self._config = config
         self._parts = parts
         self._sink = sink
         self._emit = emit
+        self._now = now
+        self._loader = loader
+        self._devices = devices
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
         self._tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
-        self._turn = Turn(config, self._hub, sink, parts.engines, parts.skills, Memory(), emit, self._set_volume, now)
+        self._memory = Memory()
+        self._turn = self._make_turn()
         self._group = asyncio.TaskGroup()
         self._conversation: asyncio.Task[None] | None = None
+        self._spotter: _Spotter | None = None
+        self._answered = 0
+        """Where the last turn ended."""
+        self._ready = asyncio.Event()
+        self._reloads = Latest(self._reload, self._group.create_task)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def parts(self) -> Parts:
+        """What is in use now."""
+        return self._parts
 
     async def run(self) -> None:
         """Listen until the source ends and the last turn has finished.
@@ -196,6 +114,86 @@ class Assistant:
         """Begin a turn as if the wake word had been said. Called on the loop."""
         self._begin(Wake(at=self._hub.position, by="push", model="", phrase="", score=1.0))
 
+    async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
+        """Put another configuration in force, at the next moment in which there is no turn, and lose no audio. It is
+        read and checked as a whole first, and what it changes is loaded, while the assistant goes on as before; with
+        any mistake in it nothing changes. May be called at any time while the assistant runs; of many calls that come
+        while one is under way, only the last is done.
+
+        Args:
+            read: reads the configuration, in a thread; raises EdgeVoiceError.
+
+        Returns:
+            The event that was emitted.
+        """
+        outcome: Reloaded | ReloadRejected = await self._reloads.request(read)
+        return outcome
+
+    async def _reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
+        outcome: Reloaded | ReloadRejected
+        try:
+            changed = await self._renew(await asyncio.to_thread(read))
+        except EdgeVoiceError as error:
+            outcome = ReloadRejected(at=self._hub.position, why=str(error))
+        else:
+            outcome = Reloaded(at=self._hub.position, changed=changed)
+            for key in changed:
+                if key in AT_START:
+                    log.warning("%s: it is read when edgevoice starts; restart it for the change", key)
+        self._emit(outcome)
+        return outcome
+
+    async def _renew(self, config: Config) -> tuple[str, ...]:
+        """Put a configuration in force; gives the keys that have changed.
+
+        Raises:
+            EdgeVoiceError: why it is not.
+        """
+        if self._loader is None:
+            raise RuntimeError("an assistant without a loader was asked for a reload")
+        before, parts = self._config, self._parts
+        await self._ready.wait()
+        fresh = await self._loader.load(config, parts)
+        spotter = None
+        try:
+            spotter = await self._prepare_spotter(config, fresh)
+            if self._devices is not None:
+                await self._devices.check(before, config)
+                await self._quiet()
+                await self._devices.change(before, config)
+            await self._quiet()
+        except BaseException:
+            if spotter is not None and fresh.wake != parts.wake:
+                spotter.worker.post(spotter.session.close)
+            await self._loader.keep(parts)
+            raise
+        # From here to the end of the exchange nothing else runs, so that no turn sees half of it.
+        self._config, self._parts = config, fresh
+        self._turn = self._make_turn()
+        old, self._spotter = self._spotter, spotter
+        if old is not None and old.session is not spotter.session:
+            old.worker.post(old.session.close)
+            spotter.since = max(self._hub.position - samples(PREROLL), self._answered)
+        await self._loader.keep(fresh)
+        return changed_keys(before, config, parts, fresh)
+
+    async def _prepare_spotter(self, config: Config, parts: Parts) -> _Spotter:
+        """What will listen for the wake word; what does so now where nothing about it changes."""
+        now = self._spotter
+        assert now is not None
+        worker, engine = parts.wake
+        if parts.wake != self._parts.wake:
+            session = await worker.call(engine.open)
+            return _Spotter(worker, session, WakeDetector(engine.models, config.detection), None)
+        if config.detection != self._config.detection:
+            return _Spotter(worker, now.session, WakeDetector(engine.models, config.detection), None)
+        return now
+
+    async def _quiet(self) -> None:
+        """Wait for a moment without a turn."""
+        while self._conversation is not None:
+            await asyncio.wait([self._conversation])
+
     async def _pump(self) -> None:
         try:
             await self._hub.run()
@@ -205,19 +203,27 @@ class Assistant:
 
     async def _detect(self) -> None:
         worker, engine = self._parts.wake
-        session = await worker.call(engine.open)
         detector = WakeDetector(engine.models, self._config.detection)
+        self._spotter = _Spotter(worker, await worker.call(engine.open), detector, None)
+        self._ready.set()
         self._emit(Listening(at=self._hub.position))
         try:
             async for audio in self._tap:
-                for found in detector.push(await worker.call(session.feed, audio)):
-                    model = found.model
-                    self._begin(
-                        Wake(at=found.at, by="word", model=model.name, phrase=model.phrase, score=round(found.score, 3))
-                    )
+                spotter = self._spotter  # a reload exchanges it, as a rule while this waits for audio
+                pieces = [audio]
+                if spotter.since is not None:
+                    pieces[:0] = [part.until(audio.start) for part in self._hub.past(spotter.since)]
+                    spotter.since = None
+                for piece in pieces:
+                    for found in spotter.detector.push(await spotter.worker.call(spotter.session.feed, piece)):
+                        self._spotted(found)
         finally:
-            worker.post(session.close)
+            self._spotter.worker.post(self._spotter.session.close)
             self._hub.release()
+
+    def _spotted(self, found: Detection) -> None:
+        model = found.model
+        self._begin(Wake(at=found.at, by="word", model=model.name, phrase=model.phrase, score=round(found.score, 3)))
 
     def _begin(self, wake: Wake) -> None:
         """Start a turn; one that is under way is interrupted. The speaker falls silent first: silence never waits."""
@@ -227,17 +233,22 @@ class Assistant:
             before.cancel()
         self._hub.hold()
         self._conversation = self._group.create_task(self._converse(wake, before), name="turn")
+        self._conversation.add_done_callback(self._ended)
+
+    def _ended(self, conversation: asyncio.Task[None]) -> None:
+        """Also of a turn that was interrupted before its first step."""
+        self._tap.eager = False
+        self._hub.release()
+        if self._conversation is conversation:
+            self._conversation = None
+            self._answered = self._hub.position
 
     async def _converse(self, wake: Wake, before: asyncio.Task[None] | None) -> None:
-        try:
-            if before is not None:
-                await asyncio.wait([before])
-            self._tap.eager = True  # who speaks into a reply is to be heard at once
-            self._emit(wake)
-            await self._one_turn(wake)
-        finally:
-            self._tap.eager = False
-            self._hub.release()
+        if before is not None:
+            await asyncio.wait([before])
+        self._tap.eager = True  # who speaks into a reply is to be heard at once
+        self._emit(wake)
+        await self._one_turn(wake)
 
     async def _one_turn(self, wake: Wake) -> None:
         try:
@@ -253,6 +264,19 @@ class Assistant:
         else:
             self._emit(TurnEnded(at=self._hub.position, outcome=outcome))
         self._emit(Listening(at=self._hub.position))
+
+    def _make_turn(self) -> Turn:
+        return Turn(
+            self._config,
+            self._hub,
+            self._sink,
+            self._parts.engines,
+            self._parts.skills,
+            self._memory,
+            self._emit,
+            self._set_volume,
+            self._now,
+        )
 
     def _set_volume(self, percent: int, *, relative: bool) -> int:
         wanted = self._sink.volume + percent if relative else percent

@@ -162,10 +162,14 @@ def model_names(config: Config) -> list[str]:
     the catalog, not paths."""
     names: list[str] = []
     for task in TASKS:
-        options = getattr(config, task).chosen
-        found = (*getattr(options, "models", ()), *([options.model] if hasattr(options, "model") else []))
-        names += [name for name in found if "/" not in name and name not in names]
+        names += [name for name in models_of(getattr(config, task)) if "/" not in name and name not in names]
     return names
+
+
+def models_of(chosen: Chosen) -> tuple[str, ...]:
+    """The models that an engine is told to use: names in the catalog, or paths."""
+    options = chosen.chosen
+    return (*getattr(options, "models", ()), *([options.model] if hasattr(options, "model") else []))
 
 
 def document(config: Config | None = None) -> str:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, RecordingSink, ScriptSource, seconds
 
-from edgevoice.assistant import Assistant, Parts, load_skills
+from edgevoice.assistant import Assistant
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.config import Config, load
 from edgevoice.errors import EngineError, OutputError
 from edgevoice.events import Event
 from edgevoice.flow.worker import Worker
+from edgevoice.parts import Parts, load_skills
 from edgevoice.speak.earcon import earcon
 from edgevoice.turn import Engines
 

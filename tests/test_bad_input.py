@@ -117,7 +117,7 @@ def test_sigterm_leaves_no_half_written_file(empty_folder: Path, endless_voice: 
 def test_what_cannot_be_written_is_known_before_anything_is_loaded(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("edgevoice.assistant.load_parts", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr("edgevoice.parts.Loader.load", lambda *_: pytest.fail("it was loaded"))
     assert main(["run", "--demo", "--output", "no/such/folder.wav"]) == OutputError.exit_code
     assert "make the folder first" in capsys.readouterr().err
 
@@ -129,7 +129,7 @@ def test_a_run_that_fails_keeps_the_reply_of_the_last_one(
         raise ModelError("it is damaged", place="a model")
 
     (empty_folder / "reply.wav").write_bytes(b"the last one")
-    monkeypatch.setattr("edgevoice.assistant.load_skills", broken)
+    monkeypatch.setattr("edgevoice.parts.load_skills", broken)
     assert main(["run", "--demo"]) == ModelError.exit_code
     assert (empty_folder / "reply.wav").read_bytes() == b"the last one"
     assert [path.name for path in empty_folder.iterdir()] == ["reply.wav"]

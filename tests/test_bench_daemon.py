@@ -10,7 +10,6 @@ import pytest
 from benchfakes import USAGE, Bench, FakeClock, FakeServed, Script
 from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, perform
 
-from edgevoice.assistant import load_skills
 from edgevoice.bench import contention, idle, moments, turn
 from edgevoice.bench.contention import Contention, ListeningSubject
 from edgevoice.bench.idle import Idle
@@ -24,6 +23,7 @@ from edgevoice.config import load as load_config
 from edgevoice.errors import EngineError
 from edgevoice.evaluate.clock import Stopwatch
 from edgevoice.flow.worker import Worker
+from edgevoice.parts import load_skills
 from edgevoice.think.actions_builtin import BuiltinAction
 
 

@@ -6,7 +6,6 @@ import pytest
 import soundfile
 from fakes import FakeAsr, FakeVad, perform
 
-from edgevoice.assistant import load_skills
 from edgevoice.config import Config
 from edgevoice.config import load as load_config
 from edgevoice.evaluate import intents
@@ -15,6 +14,7 @@ from edgevoice.evaluate.listening import Ears
 from edgevoice.evaluate.manifest import Item
 from edgevoice.evaluate.work import Local
 from edgevoice.flow.worker import Worker
+from edgevoice.parts import load_skills
 
 
 def fakes(config: Config) -> Ears:

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from fakes import FakeAsr
 
-from edgevoice.assistant import warn_unwritable
 from edgevoice.engines.asr import whisper
 from edgevoice.engines.asr.spelling import is_latin
 from edgevoice.modelstore import ModelStore
+from edgevoice.parts import warn_unwritable
 from edgevoice.think.grammar import Grammar
 
 PACK = """

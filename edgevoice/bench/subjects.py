@@ -107,7 +107,7 @@ class Recogniser:
     def __call__(self) -> "RecogniserSubject":
         hint = None
         if self.variant == "grammar":
-            from edgevoice.assistant import PHRASES
+            from edgevoice.parts import PHRASES
             from edgevoice.think.grammar import Grammar
 
             grammar = Grammar.load(list(self.packs))

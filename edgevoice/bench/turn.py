@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edgevoice import observe
-from edgevoice.assistant import Assistant, Parts, load_skills
+from edgevoice.assistant import Assistant
 from edgevoice.audio.pcm import RATE, Audio, Int16
 from edgevoice.bench.process import Outcome
 from edgevoice.bench.speech import Recording, noise
@@ -26,6 +26,7 @@ from edgevoice.evaluate.recording import Paced, speech_end
 from edgevoice.events import Event, Listening, Speaking, SpeechEnded, TurnEnded
 from edgevoice.flow.worker import Worker
 from edgevoice.modelstore import ModelStore
+from edgevoice.parts import Parts, load_skills
 from edgevoice.think.actions import Action
 from edgevoice.think.actions_builtin import BuiltinAction
 from edgevoice.turn import VAD_WARM_UP, Engines, Skills

@@ -55,9 +55,9 @@ def _init(path: Path | None, *, force: bool) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from edgevoice.assistant import load_skills
     from edgevoice.config import find
     from edgevoice.flow.worker import Worker
+    from edgevoice.parts import load_skills
 
     config = load_config(args)
     skills = load_skills(config, Worker("think"))

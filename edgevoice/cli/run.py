@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from edgevoice.cli.common import add_config_arguments, load_config
 
 if TYPE_CHECKING:
-    from edgevoice.assistant import Parts
     from edgevoice.audio.source import AudioSink, AudioSource
     from edgevoice.config import Config
+    from edgevoice.parts import Parts
 
 HELP = "listen, understand, act and answer: live, or on a recording"
 REPLY = Path("reply.wav")
@@ -46,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace, config: "Config") -> int:
     import sys
 
-    from edgevoice.assistant import Assistant, load_parts
+    from edgevoice.assistant import Assistant
     from edgevoice.audio.devices import has_sound_card
     from edgevoice.cli.console import Console, JsonLines
     from edgevoice.daemon import until_stopped
     from edgevoice.modelstore import ModelStore
+    from edgevoice.parts import Loader
 
     def tell(what: str) -> None:
         print(f"edgevoice: {what}", file=sys.stderr, flush=True)
@@ -58,12 +59,13 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
     live = args.input is None and not args.demo and has_sound_card(input=True)
     async with (
         _sink(args, config, live=live) as sink,  # first: what cannot be written is known before anything is loaded
-        load_parts(config, ModelStore(), lambda name: tell(f"loading {name}")) as parts,
+        Loader(ModelStore(), lambda name: tell(f"loading {name}")) as loader,
     ):
+        parts = await loader.load(config)
         source = await _source(args, config, parts, live=live, tell=tell)
         phrases = " or ".join(f'"{model.phrase}"' for model in parts.wake[1].models)
         emit = JsonLines(sys.stdout) if args.json else Console(sys.stdout, phrases)
-        assistant = Assistant(config, parts, source, sink, emit)
+        assistant = Assistant(config, parts, source, sink, emit, loader=loader)
         try:
             await until_stopped(
                 assistant.run, deadline=config.assistant.stop_deadline, push_to_talk=assistant.push_to_talk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from edgevoice.assistant import PREROLL, load_skills
+from edgevoice.assistant import PREROLL
 from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.audio.source import AudioSource
 from edgevoice.audio.wavefile import open_file
@@ -22,6 +22,7 @@ from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
 from edgevoice.listen.transcribe import hear
 from edgevoice.modelstore import ModelStore
+from edgevoice.parts import load_skills
 from edgevoice.think.grammar import Match, NoMatch
 from edgevoice.turn import VAD_WARM_UP, Skills
 

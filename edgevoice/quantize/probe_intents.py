@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 
 from edgevoice import config as configuration
-from edgevoice.assistant import load_skills
 from edgevoice.config import Config
 from edgevoice.engines import registry
 from edgevoice.evaluate import intents, listening
@@ -15,6 +14,7 @@ from edgevoice.evaluate.listening import Ears
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.flow.worker import Worker
 from edgevoice.modelstore import ModelStore
+from edgevoice.parts import load_skills
 from edgevoice.quantize import findings, samples
 from edgevoice.quantize.findings import Figure, Findings, Tell
 from edgevoice.quantize.metric import Parts

@@ -141,7 +141,7 @@ def load(paths: Sequence[Path]) -> tuple[Pack, Problems]:
     merged, problems = Pack(), Problems()
     for path in paths:
         layer = Pack()
-        for file in _files(path):
+        for file in files(path):
             root = yamlfile.read(file, GrammarError)
             if rhino.is_rhino(root):
                 rhino.read(root, layer, problems)
@@ -151,7 +151,12 @@ def load(paths: Sequence[Path]) -> tuple[Pack, Problems]:
     return merged, problems
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
+    """The files of a pack, in the order in which they count.
+
+    Raises:
+        GrammarError: there are none.
+    """
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
         if not found:
