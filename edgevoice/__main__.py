@@ -13,6 +13,12 @@ from edgevoice.errors import EdgeVoiceError
 
 COMMANDS = (
     "run",
+    "status",
+    "talk",
+    "mute",
+    "unmute",
+    "reload",
+    "metrics",
     "say",
     "transcribe",
     "intent",

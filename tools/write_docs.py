@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation anew: every configuration key, every event, every model.
+"""Write the generated parts of the documentation anew: every configuration key, event, metric and model.
 
     python -m tools.write_docs
 
@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgevoice import config, events
+from edgevoice.health import metrics
+from edgevoice.health.model import Health
 from edgevoice.modelcatalog import read_catalog
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -78,6 +80,14 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 
+def metric_reference() -> str:
+    """Every metric."""
+    lines = ["| metric | type | meaning |", "| --- | --- | --- |"]
+    for metric, kind, meaning, _ in metrics.metrics(Health().snapshot()):
+        lines.append(f"| `{metric}` | {kind} | {meaning} |")
+    return "\n".join([*lines, ""])
+
+
 def licences() -> str:
     """Every model of the catalog with its licence."""
     lines = ["| model | task | licence | author | size |", "| --- | --- | --- | --- | --- |"]
@@ -90,6 +100,7 @@ def licences() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "events.md": event_reference,
+    "reliability.md": metric_reference,
     "models.md": licences,
 }
 """File of ``docs`` -> what its generated part must be."""

@@ -80,10 +80,10 @@ class Console:
                 assert_never(event)
 
     def _line(self, event: Event, name: str, text: str) -> None:
-        print(f"{event.at / RATE:8.2f} s  {name:<14} {_visible(text)}".rstrip(), file=self._out, flush=True)
+        print(f"{event.at / RATE:8.2f} s  {name:<14} {visible(text)}".rstrip(), file=self._out, flush=True)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """One line that does nothing to the terminal, whatever an action or a reply put into the text."""
     shown = "".join(character if character.isprintable() else " " for character in text)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]} ... ({len(shown)} characters)"
