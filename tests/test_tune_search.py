@@ -16,7 +16,7 @@ from edgevoice.tune.combine import Combination
 from edgevoice.tune.points import Point, Prefer, dominates, excess, front, layers, order, percentile
 from edgevoice.tune.search import Found, Search, rounds
 from edgevoice.tune.state import Ledger, Record
-from edgevoice.tune.trial import Outcome, Piece, Trial
+from edgevoice.tune.trial import Failed, Outcome, Piece, Trial
 
 PREFER: tuple[Prefer, ...] = ("accuracy", "latency", "memory", "cpu")
 
@@ -235,6 +235,27 @@ def test_a_winner_that_fails_as_a_whole_makes_room_for_the_next() -> None:
     assert "small" in found.winner.label
     assert found.unconfirmed
     assert all("large" in candidate.label and point.memory_mb > 600 for candidate, point in found.unconfirmed)
+
+
+def test_parts_that_take_a_little_too_much_are_measured_as_a_whole() -> None:
+    class Thrifty(WorldMeasurer):
+        """As a whole it takes less than its parts together."""
+
+        def measure(self, trial: Trial, inputs: Sequence[int]) -> Generator[Piece, None, None]:
+            for piece in super().measure(trial, inputs):
+                if trial.part == "whole" and not isinstance(piece, Failed):
+                    yield msgspec.structs.replace(piece, peak_mb=1.0)
+                else:
+                    yield piece
+
+    world = World(beams=(1,))
+    small = min(point.memory_mb for point in everything(world))
+    assert search(world, Budgets(memory_mb=small / 1.05)).winner is None  # which is so large as a whole, too
+    found = search(world, Budgets(memory_mb=small / 1.05), measurer=Thrifty(world))
+    assert found.winner is not None
+    assert found.confirmed is not None
+    assert found.confirmed.memory_mb == 1.0
+    assert search(world, Budgets(memory_mb=small / 1.2), measurer=Thrifty(world)).winner is None
 
 
 def test_the_time_limit_ends_it_with_what_is_there(tmp_path: Path) -> None:

@@ -122,4 +122,9 @@ class WorldMeasurer:
             part, at = "idle", 0
         found = self._outcome(Trial(part, trial.settings), at)  # type: ignore[arg-type]
         fields = {name: getattr(found, name) for name in ("latency_ms", "right", "cpu_percent")}
-        return Outcome(input=number, peak_mb=found.peak_mb, **fields)
+        return Outcome(input=number, peak_mb=self._together(trial), **fields)
+
+    def _together(self, trial: Trial) -> float:
+        """What all parts take: each its own, and what one of them needs for its work."""
+        idle = speak = 10.0
+        return BARE + idle + self._memory(trial) + speak + max(40.0, 0.1 * (self.world.recordings - 1))

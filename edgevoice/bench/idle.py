@@ -5,6 +5,7 @@ pipe at the pace of a microphone, and what the sound system would take is not in
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from edgevoice.bench.procfs import counters, resident, usage
 from edgevoice.bench.schema import Series, State, Usage
 from edgevoice.bench.speech import noise
 from edgevoice.errors import EngineError
+from edgevoice.modelstore import ModelStore
 
 SETTLE = 5.0
 """Seconds after it listens before measuring begins."""
@@ -63,6 +65,7 @@ class RealDaemon:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us
+            env=_apart(self._folder.name),
         )
         self.pid = self._process.pid
         self._listening = threading.Event()
@@ -123,6 +126,16 @@ class RealDaemon:
                 self._process.stdin.write(block)
                 self._process.stdin.flush()
                 sent += 1
+
+
+def _apart(folder: str) -> dict[str, str]:
+    """The environment, with the same models, but without what would mix it up with a service that runs here."""
+    found = {name: value for name, value in os.environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+    return found | {
+        "EDGEVOICE_MODELS": str(ModelStore().root),
+        "RUNTIME_DIRECTORY": folder,
+        "STATE_DIRECTORY": folder,
+    }
 
 
 class Idle:

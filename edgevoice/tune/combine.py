@@ -2,7 +2,7 @@
 
 Parts load one after the other, and run at different times in a turn, so their costs add up: memory of all, and for the
 latency every recording with every reply. Bounds are exact for the recordings at hand: they say "impossible" only when
-no outcome of what is still to be measured could keep the budget.
+no outcome of what is still to be measured could keep the budget. That of memory alone leaves room, ``OVER``.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,10 @@ from edgevoice.tune.budgets import Budgets
 from edgevoice.tune.points import PERCENT, Point, percentile
 from edgevoice.tune.state import Record
 from edgevoice.tune.trial import Outcome
+
+OVER = 0.1
+"""How much of a memory budget the sum of parts may be above it without the budget being impossible: what one part has
+freed serves the next, so that the sum was 6 % above the whole (hibari and tiny.en, x86-64, 2026-11-23)."""
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +68,7 @@ class Combination:
     def impossible(self, budgets: Budgets, inputs: Inputs) -> str:
         """Which field of ``Budgets`` cannot be kept any more, whatever else is measured; empty when all may be."""
         heard = self.hear.outcomes.values()
-        if budgets.memory_mb is not None and self._memory() > budgets.memory_mb:
+        if budgets.memory_mb is not None and self._memory() > (1 + OVER) * budgets.memory_mb:
             return "memory_mb"
         if budgets.accuracy is not None and inputs.commands:
             wrong = sum(outcome.right is False for outcome in heard)

@@ -18,7 +18,7 @@ import msgspec
 
 from edgevoice.errors import EngineError
 from edgevoice.tune.budgets import Budgets
-from edgevoice.tune.combine import Combination, Inputs, whole
+from edgevoice.tune.combine import OVER, Combination, Inputs, whole
 from edgevoice.tune.points import Point, Prefer, excess, front, layers, order
 from edgevoice.tune.space import Space
 from edgevoice.tune.state import Ledger, OutOfTimeError, Record
@@ -247,11 +247,15 @@ class Search:
     def _confirm(
         self, candidates: Sequence[Candidate]
     ) -> tuple[Candidate | None, Point | None, list[tuple[Candidate, Point]]]:
-        """The best that keeps the budgets a second time, too."""
+        """The best that keeps the budgets a second time, too; or as a whole alone, where the sum of its parts took a
+        little too much memory."""
         count = self.inputs.recordings + self.inputs.sentences + 1
         failed: list[tuple[Candidate, Point]] = []
         keeping = sorted((each for each in candidates if not each.exceeds), key=self._order)
-        for candidate in keeping[:CONFIRMATIONS]:
+        near = (
+            each for each in candidates if each.exceeds.keys() == {"memory_mb"} and each.exceeds["memory_mb"] <= OVER
+        )
+        for candidate in [*keeping, *sorted(near, key=self._order)][:CONFIRMATIONS]:
             self.progress("once more, as a whole", count)
             record = self.ledger.measure(candidate.trial(), range(count), limited=False)
             if record.failure:

@@ -15,7 +15,7 @@ from edgevoice import wholefile
 from edgevoice.errors import ConfigError, EdgeVoiceError
 from edgevoice.tune.trial import Failed, Loaded, Measurer, Outcome, Trial
 
-FORMAT = 1
+FORMAT = 2
 
 
 class OutOfTimeError(EdgeVoiceError):

@@ -1,9 +1,8 @@
 """The parts of an assistant as what is measured. Everything here runs in the process that is measured."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edgevoice.assistant import PREROLL
 from edgevoice.audio.convert import to_int16
 from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.audio.source import BATCH
 from edgevoice.bench.process import Outcome
 from edgevoice.bench.procfs import resident
 from edgevoice.bench.speech import noise
@@ -28,9 +25,7 @@ from edgevoice.evaluate.listening import WARM_UP, Ears
 from edgevoice.evaluate.normalise import normalise
 from edgevoice.evaluate.recording import read, speech_end
 from edgevoice.evaluate.score import is_correct
-from edgevoice.flow.hub import Hub, samples
-from edgevoice.flow.worker import Worker
-from edgevoice.listen.wake import WakeDetector
+from edgevoice.flow.hub import samples
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Match
 from edgevoice.tune.corpus import Sample
@@ -38,10 +33,8 @@ from edgevoice.tune.trial import Part
 
 BARE = -1
 """Number of the input that gives ``bare_mb``."""
-LISTENED = 5.0
-"""Seconds of waiting for the wake word that are measured: at 1 % of a core 50 ms, a hundredth of which can be told."""
-SETTLED = 1.0
-"""Seconds before that, in which the first blocks find caches cold."""
+HEARD = 2.0
+"""Seconds that the wake words hear: longer than any looks back."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +49,12 @@ class Parts:
     """Recordings with a text are also written down without the grammar, to count wrong words."""
 
     def __call__(self) -> "PartsSubject":
-        # What all parts share is loaded before memory is looked at, or it would count once for each of them.
-        registry.require("onnxruntime")
-        bare = resident(os.getpid()) or 0.0
+        # What all parts share is there before memory is looked at, or it would count once for each of them: the
+        # runtime, with what it sets up for its first model.
         store = ModelStore()
+        registry.require("onnxruntime")
+        self._load("vad", store).close()
+        bare = resident(os.getpid()) or 0.0
         runs: list[Callable[[], Outcome]] = []
         closes: list[Callable[[], None]] = []
         if self.part in ("hear", "whole"):
@@ -72,7 +67,7 @@ class Parts:
             closes.append(voice.close)
         if self.part in ("idle", "whole"):
             wake = self._load("wake", store)
-            runs.append(lambda: _idle(self.config, wake))
+            runs.append(lambda: _woken(wake))
             closes.append(wake.close)
         return PartsSubject(bare, runs, closes)
 
@@ -104,7 +99,7 @@ class PartsSubject:
         return [str(number) for number in range(len(self._runs))]
 
     def run(self, number: int) -> Outcome:
-        """``latency_ms``; ``right`` (1 or 0), ``words`` and ``errors``, or ``cpu_percent``."""
+        """``latency_ms``; ``right`` (1 or 0), ``words`` and ``errors``; nothing of the wake words."""
         return Outcome({"bare_mb": [self._bare]}, 0.0) if number == BARE else self._runs[number]()
 
     def close(self) -> None:
@@ -177,55 +172,9 @@ def _spoken(voice: VoiceSubject, number: int) -> Outcome:
     return Outcome({"latency_ms": outcome.values["first_ms"]}, outcome.audio_s)
 
 
-def _idle(config: Config, wake: WakeEngine) -> Outcome:
-    """Wait for the wake word in a quiet room at the pace of a microphone, which is what the wake loop of
-    ``edgevoice.assistant`` does while nobody speaks."""
-
-    async def wait() -> float:
-        hub = Hub(_Room(config.input.block), preroll=samples(PREROLL), on_gap=lambda lost, at: None)
-        worker = Worker("wake")
-        session = await worker.call(wake.open)
-        detector = WakeDetector(wake.models, config.detection)
-        hub.hold()
-        tap = hub.tap(eager=False)
-        pump = asyncio.create_task(hub.run())
-        began = 0.0
-        try:
-            async for audio in tap:
-                detector.push(await worker.call(session.feed, audio))
-                if not began and audio.end >= SETTLED * RATE:
-                    began, since = time.process_time(), audio.end
-                elif began and audio.end - since >= LISTENED * RATE:
-                    return 100 * (time.process_time() - began) / ((audio.end - since) / RATE)
-        finally:
-            pump.cancel()
-            await asyncio.wait([pump])
-            await worker.call(session.close)
-            await worker.close()
-        raise AssertionError("the room never ends")
-
-    return Outcome({"cpu_percent": [asyncio.run(wait())]}, 0.0)
-
-
-class _Room:
-    """A microphone in a quiet room; see ``edgevoice.audio.source.AudioSource``."""
-
-    lossless = False
-
-    def __init__(self, block: int) -> None:
-        self.eager = True
-        self._block = block
-
-    async def blocks(self) -> AsyncGenerator[Audio, None]:
-        loop = asyncio.get_running_loop()
-        quiet = noise(SETTLED + LISTENED)
-        began, at = loop.time(), 0
-        while True:
-            count = 1 if self.eager else max(BATCH // self._block, 1)
-            await asyncio.sleep(max(began + (at + count * self._block) / RATE - loop.time(), 0.0))
-            for _ in range(count):
-                yield Audio(np.take(quiet, range(at, at + self._block), mode="wrap"), start=at)
-                at += self._block
-
-    async def close(self) -> None:
-        """There is nothing to give back."""
+def _woken(wake: WakeEngine) -> Outcome:
+    """Hear what a quiet room is like, for the memory that this takes."""
+    session = wake.open()
+    session.feed(Audio(noise(HEARD)))
+    session.close()
+    return Outcome({}, HEARD)
