@@ -38,8 +38,11 @@ CALIBRATION_CLIPS = 2
 """Of each phrase."""
 SPEECH_CLIPS = 25
 VAD_CLIPS = 16
-TALK_CLIPS = 20
+TALK_CLIPS = 10
 """Of each phrase: as many as a run of some minutes allows."""
+CALLS = 75
+TALK_ORDERS = 80
+"""Of the orders of a set: openWakeWord takes a minute for half an hour of audio."""
 _SEED = 0
 
 REPLIES = (
@@ -128,13 +131,13 @@ def make(data: Path, target: Path) -> None:
     read_out = [{"audio": line["audio"]} for line in passages]
     clips = [{"audio": sets.clean(path)} for phrase in phrases for path in used[phrase][:VAD_CLIPS]]
     sets.write("vad.jsonl", [*mixed, *read_out, *clips, *alone])
-    calls = [sets.clean(path) for path in used["alexa"]] + [sets.noisy(path, WAKE_SNR) for path in used["alexa"]]
+    called = used["alexa"][:CALLS]
+    calls = [sets.clean(path) for path in called] + [sets.noisy(path, WAKE_SNR) for path in called]
     others = [
         {"audio": sets.clean(path)} for phrase in phrases if phrase != "alexa" for path in used[phrase][:TALK_CLIPS]
     ]
-    sets.write(
-        "wake.jsonl", [*({"audio": name, "phrase": "alexa"} for name in calls), *mixed, *read_out, *alone, *others]
-    )
+    talk = [*mixed[:TALK_ORDERS], *read_out, *alone, *others]
+    sets.write("wake.jsonl", [*({"audio": name, "phrase": "alexa"} for name in calls), *talk])
     sets.write("texts.jsonl", [{"text": reply.format(number)} for reply in REPLIES for number in NUMBERS])
     sets.write("calibration-orders.jsonl", [{"audio": sets.clean(line["audio"])} for line in held_back])
     kept = [{"audio": sets.clean(path)} for phrase in phrases for path in sets.clips(phrase)[-CALIBRATION_CLIPS:]]
