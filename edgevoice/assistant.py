@@ -6,15 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from edgevoice.audio.ear import Ear
 from edgevoice.audio.pcm import Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import Config
 from edgevoice.engines.protocols import WakeSession
 from edgevoice.errors import DeviceError, EdgeVoiceError, OutputError
-from edgevoice.events import Deaf, Event, Fault, Listening, Overrun, Reloaded, ReloadRejected, TurnEnded, Wake
+from edgevoice.events import (
+    Deaf,
+    DeafCause,
+    Event,
+    Fault,
+    Hearing,
+    Listening,
+    Muted,
+    Overrun,
+    Reloaded,
+    ReloadRejected,
+    TurnEnded,
+    Wake,
+)
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
 from edgevoice.listen.wake import Detection, WakeDetector
+from edgevoice.mute import MuteMemory
 from edgevoice.parts import Loader, Parts
 from edgevoice.reload import AT_START, Devices, Latest, changed_keys
 from edgevoice.turn import Memory, Turn
@@ -46,6 +61,7 @@ class Assistant:
         now: the local time, for actions that tell it.
         loader: what loaded the parts; without one nothing can be reloaded.
         devices: how other sound devices come into use; without one, as with a recording, they stay.
+        mutes: keeps a mute over a restart; None: it is forgotten.
     """
 
     def __init__(
@@ -59,6 +75,7 @@ class Assistant:
         *,
         loader: Loader | None = None,
         devices: Devices | None = None,
+        mutes: MuteMemory | None = None,
     ) -> None:
         self._config = config
         self._parts = parts
@@ -67,6 +84,12 @@ class Assistant:
         self._now = now
         self._loader = loader
         self._devices = devices
+        self._mutes = mutes
+        self._keeping = asyncio.Lock()
+        self._ear = source if isinstance(source, Ear) else None
+        if self._ear is not None:
+            self._ear.on_deaf = self._on_deaf
+            self._ear.on_hearing = self._on_hearing
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
         self._tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
         self._memory = Memory()
@@ -114,6 +137,47 @@ class Assistant:
         """Begin a turn as if the wake word had been said. Called on the loop."""
         self._begin(Wake(at=self._hub.position, by="push", model="", phrase="", score=1.0))
 
+    async def mute(self) -> None:
+        """Close the microphone until ``unmute``, also over a restart; a turn that is under way ends.
+
+        Raises:
+            DeviceError: a recording is listened to.
+        """
+        ear = self._microphone()
+        if ear.muted:
+            return
+        self._sink.flush()
+        if self._conversation is not None:
+            self._conversation.cancel()
+        await ear.mute()
+        self._emit(Muted(at=self._hub.position))
+        await self._keep_mute()
+
+    async def unmute(self) -> None:
+        """Open the microphone again; ``hearing`` follows when it is.
+
+        Raises:
+            DeviceError: a recording is listened to.
+        """
+        ear = self._microphone()
+        if ear.muted:
+            ear.unmute()
+            await self._keep_mute()
+
+    def _microphone(self) -> Ear:
+        if self._ear is None:
+            raise DeviceError("a recording cannot be muted", place="mute", remedy="stop it instead")
+        return self._ear
+
+    async def _keep_mute(self) -> None:
+        if self._mutes is None:
+            return
+        async with self._keeping:  # in order, and the last one as it is then
+            try:
+                await asyncio.to_thread(self._mutes.keep, muted=self._microphone().muted)
+            except OutputError as error:
+                self._emit(Fault(at=self._hub.position, error=type(error).__name__, message=str(error)))
+
     async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
         """Put another configuration in force, at the next moment in which there is no turn, and lose no audio. It is
         read and checked as a whole first, and what it changes is loaded, while the assistant goes on as before; with
@@ -158,7 +222,6 @@ class Assistant:
         try:
             spotter = await self._prepare_spotter(config, fresh)
             if self._devices is not None:
-                await self._devices.check(before, config)
                 await self._quiet()
                 await self._devices.change(before, config)
             await self._quiet()
@@ -206,7 +269,10 @@ class Assistant:
         detector = WakeDetector(engine.models, self._config.detection)
         self._spotter = _Spotter(worker, await worker.call(engine.open), detector, None)
         self._ready.set()
-        self._emit(Listening(at=self._hub.position))
+        if self._ear is not None and self._ear.muted:
+            self._emit(Muted(at=self._hub.position))
+        else:
+            self._emit(Listening(at=self._hub.position))
         try:
             async for audio in self._tap:
                 spotter = self._spotter  # a reload exchanges it, as a rule while this waits for audio
@@ -282,6 +348,12 @@ class Assistant:
         wanted = self._sink.volume + percent if relative else percent
         self._sink.volume = min(max(wanted, 0), 100)
         return self._sink.volume
+
+    def _on_deaf(self, cause: DeafCause, why: str) -> None:
+        self._emit(Deaf(at=self._hub.position, cause=cause, why=why))
+
+    def _on_hearing(self, device: str, lost: int) -> None:
+        self._emit(Hearing(at=self._hub.position, device=device, lost=lost))
 
     def _on_drop(self, audio: Audio) -> None:
         self._emit(Overrun(at=audio.end, lost=len(audio), where="wake word"))

@@ -19,13 +19,6 @@ R = TypeVar("R")
 class Devices(Protocol):
     """How a changed configuration reaches the sound devices."""
 
-    async def check(self, before: Config, after: Config) -> None:
-        """See that the devices which change are there, while those in use go on.
-
-        Raises:
-            AudioError: one is not.
-        """
-
     async def change(self, before: Config, after: Config) -> None:
         """Use them from now on.
 
