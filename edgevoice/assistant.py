@@ -77,6 +77,8 @@ class Assistant:
         devices: Devices | None = None,
         mutes: MuteMemory | None = None,
     ) -> None:
+        self.on_processed: Callable[[int], None] = lambda samples: None
+        """Called with the samples that wake word detection has just processed: the sign that all of it works."""
         self._config = config
         self._parts = parts
         self._sink = sink
@@ -91,7 +93,7 @@ class Assistant:
             self._ear.on_deaf = self._on_deaf
             self._ear.on_hearing = self._on_hearing
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
-        self._tap = self._hub.tap(capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
+        self._tap = self._hub.tap(name="wake word", capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
         self._memory = Memory()
         self._turn = self._make_turn()
         self._group = asyncio.TaskGroup()
@@ -111,6 +113,10 @@ class Assistant:
     def parts(self) -> Parts:
         """What is in use now."""
         return self._parts
+
+    def queues(self) -> dict[str, float]:
+        """Who listens, and how many seconds of audio wait for it."""
+        return self._hub.waiting()
 
     async def run(self) -> None:
         """Listen until the source ends and the last turn has finished.
@@ -283,6 +289,7 @@ class Assistant:
                 for piece in pieces:
                     for found in spotter.detector.push(await spotter.worker.call(spotter.session.feed, piece)):
                         self._spotted(found)
+                    self.on_processed(len(piece))
         finally:
             self._spotter.worker.post(self._spotter.session.close)
             self._hub.release()

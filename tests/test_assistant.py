@@ -57,6 +57,7 @@ def play(
     tts: FakeTts | None = None,
     push_at: float | None = None,
     events: list[Event] | None = None,
+    processed: list[int] | None = None,
 ) -> Played:
     config = load(Path("/dev/null"), environ={}, overrides=["assistant.earcons=false", *overrides])
     if pack is not None:
@@ -89,6 +90,8 @@ def play(
 
         now = datetime(2026, 5, 17, 15, 4, tzinfo=UTC)
         assistant = Assistant(config, parts, ScriptSource(script, block), sink, emit, now=lambda: now)
+        if processed is not None:
+            assistant.on_processed = processed.append
         try:
             await assistant.run()
         finally:
@@ -354,3 +357,9 @@ def test_the_end_of_the_recording_ends_the_utterance() -> None:
     played = play("...WWWW..tttt")
     assert played.of("SpeechEnded")[0]["reason"] == "end_of_audio"
     assert played.of("TurnEnded")[0]["outcome"] == "answered"
+
+
+def test_all_audio_is_reported_as_processed() -> None:
+    script, processed = COMMAND + "." * 80, list[int]()
+    play(script, processed=processed)
+    assert sum(processed) == seconds(script) * RATE

@@ -49,6 +49,8 @@ class Health:
         """Tells who listens and how many seconds of audio wait for it."""
         self.workers: Callable[[], Iterable[Worker]] = tuple
         """Tells the engines' threads."""
+        self.device = ""
+        """What is listened to."""
         self.stopping = False
         self._starts = starts
         self._read_machine = read_machine
@@ -60,7 +62,6 @@ class Health:
         self._muted = False
         self._in_turn = False
         self._degraded: events.Degraded | None = None
-        self._device = ""
         self._samples = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._recent_from = self._began
@@ -117,7 +118,7 @@ class Health:
             case events.Hearing():
                 self._reopened += self._deaf is not None
                 self._deaf, self._muted = None, False
-                self._device = event.device
+                self.device = event.device
             case events.Muted():
                 self._deaf, self._muted = None, True
             case events.Degraded():
@@ -154,6 +155,11 @@ class Health:
     @property
     def muted(self) -> bool:
         return self._muted
+
+    @property
+    def hears(self) -> bool:
+        """What is said now would be heard."""
+        return self._processing and not self._muted and self._deaf is None
 
     @property
     def deaf(self) -> events.Deaf | None:
@@ -207,7 +213,7 @@ class Health:
             level=0 if self._degraded is None else self._degraded.level,
             frames_per_second=self._frames_per_second(now),
             frames=self._samples // FRAME,
-            device=self._device,
+            device=self.device,
             deaf=dict(self._deaf_times),
             reopened=self._reopened,
             overruns=dict(self._overruns),
