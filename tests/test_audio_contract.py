@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from fakedevice import FakeDevice
 from soundcard import SoundCard
 
-from edgevoice.audio.microphone import open_microphone
+from edgevoice.audio.ear import Ear
+from edgevoice.audio.microphone import open_microphone, reopen_microphone
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import BLOCK, AudioSink, AudioSource, InputOptions, OutputOptions
 from edgevoice.audio.speaker import open_speaker
@@ -31,17 +33,24 @@ def tone(rate: int, seconds: float) -> Audio:
     return Audio(np.round(np.sin(2 * np.pi * 440 * at) * 8_000).astype(np.int16), rate)
 
 
-@pytest.fixture(params=["file", "realtime file", "pipe", "microphone"])
+@pytest.fixture(
+    params=["file", "realtime file", "pipe", "microphone", "fake device", "ear", "late ear", "ear on a file"]
+)
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Opened]:
     """Opens the source; a second of sound at 44.1 kHz is behind it, or a microphone."""
     kind: str = request.param
-    if kind == "microphone":
+    if kind in ("microphone", "ear", "late ear"):
         request.getfixturevalue("sound_card")
 
     @asynccontextmanager
     async def source() -> AsyncIterator[AudioSource]:
         if kind == "microphone":
             yield open_microphone(InputOptions())
+        elif kind == "fake device":
+            yield FakeDevice(paced=False)
+        elif kind in ("ear", "late ear"):
+            first = open_microphone(InputOptions()) if kind == "ear" else None
+            yield Ear(lambda: reopen_microphone(InputOptions()), first=first)
         elif kind == "pipe":
             reader, writer = os.pipe()
             with os.fdopen(writer, "wb") as pipe:
@@ -56,9 +65,14 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Opene
                     await asyncio.gather(writing, return_exceptions=True)
         else:
             soundfile.write(tmp_path / "a.wav", tone(44_100, 1).samples, 44_100)
-            yield open_file(tmp_path / "a.wav", realtime=kind == "realtime file")
+            file = open_file(tmp_path / "a.wav", realtime=kind == "realtime file")
+            yield Ear(no_more, first=file) if kind == "ear on a file" else file
 
     return source
+
+
+async def no_more() -> AudioSource:
+    raise AssertionError("a recording is not opened again")
 
 
 def _write(descriptor: int, data: bytes) -> None:

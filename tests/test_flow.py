@@ -347,3 +347,45 @@ def test_open_taps_are_told_by_name() -> None:
         return waiting
 
     assert asyncio.run(go()) == {"wake word": 100 / 16_000, "turn": 100 / 16_000}
+
+
+def test_who_cannot_bear_a_gap_is_told_that_no_sound_comes() -> None:
+    """The turn; the wake loop waits on."""
+
+    async def go() -> None:
+        hub = Hub(Blocks(3, lossless=False), preroll=1000, on_gap=no_gap)
+        wake = hub.tap(on_drop=lambda _: None)
+        for _ in range(3):  # their clocks' holds
+            hub.hold()
+        turn = hub.tap()
+        waiting = asyncio.ensure_future(anext(turn))
+        await asyncio.sleep(0)
+        hub.break_off(AudioError("deaf"))
+        with pytest.raises(AudioError, match="deaf"):
+            await waiting
+        with pytest.raises(AudioError, match="deaf"):
+            await anext(hub.tap())
+        hub.mend()
+        after = hub.tap()
+        await hub.run()
+        assert (await anext(after)).end == 300
+        assert (await anext(wake)).end == 300
+        assert wake.taken == 300
+
+    asyncio.run(go())
+
+
+def test_what_is_forgotten_cannot_be_heard() -> None:
+    async def go() -> None:
+        hub = Hub(Blocks(0, lossless=False), preroll=1000, on_gap=no_gap)
+        tap = hub.tap(on_drop=lambda _: None)
+        hub._publish(Audio(np.zeros(100, np.int16)))
+        assert tap.waiting
+        assert hub.past(0)
+        hub.forget()
+        assert not tap.waiting
+        assert hub.past(0) == []
+        hub._publish(Audio(np.zeros(100, np.int16), start=500))
+        assert (await anext(tap)).start == 500
+
+    asyncio.run(go())

@@ -8,6 +8,7 @@ runs a command on one, on a machine that has no other; the tests and benchmarks 
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,12 @@ RATE = 48_000
 """What the card runs at, as real ones do."""
 
 # Without rewinds a null sink works in blocks of 50 ms; with them an idle one sleeps up to two seconds.
+_NULL_SINK = f"sink_name={{name}} rate={RATE} channels=1 norewinds=1"
+
 _SCRIPT = f"""
 load-module module-native-protocol-unix auth-anonymous=1 socket={{socket}}
-load-module module-null-sink sink_name={MICROPHONE} rate={RATE} channels=1 norewinds=1
-load-module module-null-sink sink_name={SPEAKER} rate={RATE} channels=1 norewinds=1
+load-module module-null-sink {_NULL_SINK.format(name=MICROPHONE)}
+load-module module-null-sink {_NULL_SINK.format(name=SPEAKER)}
 set-default-source {MICROPHONE}.monitor
 set-default-sink {SPEAKER}
 """
@@ -85,8 +88,8 @@ class SoundCard:
             )
         self._folder = folder
         socket = folder / "native"
-        script = folder / "card.pa"
-        script.write_text(_SCRIPT.format(socket=socket))
+        self._script = folder / "card.pa"
+        self._script.write_text(_SCRIPT.format(socket=socket))
         alsa = folder / "asound.conf"
         alsa.write_text(_ALSA.format(system=os.environ.get("ALSA_CONFIG_DIR", "/usr/share/alsa")))
         self.environment = {
@@ -97,12 +100,17 @@ class SoundCard:
             "PULSE_CLIENTCONFIG": "/dev/null",
             "ALSA_CONFIG_PATH": str(alsa),
         }
-        self._log = (folder / "pulse.log").open("wb")
+        self._program = program
+        self.start()
+
+    def start(self) -> None:
+        """Also after ``stop``: the card comes back."""
+        self._log = (self._folder / "pulse.log").open("wb")
         # It must outlive pauses of the test (exit-idle-time), and a daemon of the user may be running (use-pid-file).
         arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit", "--use-pid-file=no"]
-        arguments += ["--disable-shm", "--high-priority=no", "--realtime=no", "-F", str(script)]
+        arguments += ["--disable-shm", "--high-priority=no", "--realtime=no", "-F", str(self._script)]
         self._daemon = subprocess.Popen(
-            [program, *arguments],
+            [self._program, *arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -171,11 +179,29 @@ class SoundCard:
             collector.join()
             output.close()
 
+    def pactl(self, *arguments: str) -> str:
+        """What ``pactl`` answers."""
+        answer = self._run(["pactl", *arguments])
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def unload_microphone(self) -> None:
+        """The microphone alone vanishes; the sound server stays."""
+        self.pactl("unload-module", _module(self.pactl("list", "short", "modules"), MICROPHONE))
+
+    def load_microphone(self) -> None:
+        """It comes back."""
+        self.pactl("load-module", "module-null-sink", *_NULL_SINK.format(name=MICROPHONE).split())
+        self.pactl("set-default-source", f"{MICROPHONE}.monitor")
+
+    def freeze(self, *, frozen: bool) -> None:
+        """The sound server hangs, and goes on."""
+        self._daemon.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
     def loop_back(self) -> None:
         """From now on the microphone hears what the speaker plays, as in a room."""
         modules = ["module-loopback", f"source={SPEAKER}.monitor", f"sink={MICROPHONE}", "latency_msec=50"]
-        answer = self._run(["pactl", "load-module", *modules])
-        assert answer.returncode == 0, answer.stderr
+        self.pactl("load-module", *modules)
 
     def stop(self) -> None:
         """The card vanishes, as when it is unplugged. May be called twice."""
@@ -183,6 +209,11 @@ class SoundCard:
             self._daemon.kill()
         self._daemon.wait()
         self._log.close()
+
+
+def _module(modules: str, sink: str) -> str:
+    """The number of the module that made a null sink."""
+    return next(line.split()[0] for line in modules.splitlines() if f"sink_name={sink} " in line)
 
 
 @contextlib.contextmanager

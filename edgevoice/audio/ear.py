@@ -121,8 +121,7 @@ class Ear:
         return self._finding
 
     async def blocks(self) -> AsyncGenerator[Audio, None]:
-        if self._lossless:
-            assert self._source is not None
+        if self._lossless and self._source is not None:
             async with aclosing(self._source.blocks()) as recording:
                 async for block in recording:
                     self.position = block.end

@@ -74,6 +74,8 @@ class Speaker:
         self._channels = self._frame_bytes = 0
         self._library: Any = None
         self._stream: Any = None
+        self._used = False
+        """The stream has been started."""
         try:
             self._open()
         except DeviceError as error:
@@ -85,6 +87,7 @@ class Speaker:
         """Open the device, and afterwards it does not run."""
         self._library, opened = portaudio.open_for(self, self._choose)
         self._stream, self.rate, self._channels = opened
+        self._used = False
         self._frame_bytes = 2 * self._channels
 
     def _choose(self, library: Any) -> tuple[Any, int, int]:
@@ -162,7 +165,7 @@ class Speaker:
             if generation != self._generation:
                 return
             self._queue += data
-        if self._running:
+        if self._running and self._active():
             return
         try:
             await portaudio.open_in_thread(self._start)
@@ -182,29 +185,26 @@ class Speaker:
                 self._converter = None
 
     def _start(self) -> None:
-        """Have the stream run; it is opened again when it has gone since it last ran."""
+        """Have the stream run. One that has run before is opened anew: only so is it known to be alive, for stopping
+        it properly, which starting it again takes, never ends when its sound server has died."""
         with portaudio.opening:
             self._check()
-            if self._stream is not None and self._starts():
-                return
-            self._release()
-            before = self.rate, self._channels
-            self._open()
-            # What waits was made for the device as it was.
-            if before != (self.rate, self._channels) or not self._starts():
+            if self._used:
+                before = self.rate, self._channels
                 self._release()
+                self._open()
+                if before != (self.rate, self._channels):  # what waits was made for the device as it was
+                    raise self._gone()
+            elif self._stream is None:
                 raise self._gone()
-
-    def _starts(self) -> bool:
-        self._idle = 0
-        self._running = True
-        try:
-            with portaudio.quiet():
-                self._stream.stop_stream()  # it ended by itself, which PortAudio does not take for a stop
-                self._stream.start_stream()
-        except OSError:
-            self._running = False
-        return self._running
+            self._idle = 0
+            self._running = self._used = True
+            try:
+                with portaudio.quiet():
+                    self._stream.start_stream()
+            except OSError as error:
+                self._release()
+                raise self._gone() from error
 
     def _release(self) -> None:
         """Close the stream."""

@@ -38,7 +38,9 @@ class Tap:
         self._capacity = capacity
         self._on_drop = on_drop
         self._waiter: asyncio.Future[None] | None = None
-        self._overflow = False
+        self._error = None if on_drop is not None else hub.broken
+        self.taken = hub.position
+        """Capture index up to which the reader has taken the audio."""
         self.closed = False
 
     def _publish(self, audio: Audio) -> None:
@@ -46,7 +48,11 @@ class Tap:
         self._samples += len(audio)
         while self._samples > self._capacity and not self._hub.lossless:
             if self._on_drop is None:
-                self._overflow = True
+                self._error = AudioError(
+                    f"more than {self._capacity / RATE:.0f} s of audio wait for recognition",
+                    place="speech recognition",
+                    remedy="this machine is too slow for the model; choose a smaller one or switch partials off",
+                )
                 break
             dropped = self._items.popleft()
             self._samples -= len(dropped)
@@ -62,16 +68,12 @@ class Tap:
         return self
 
     async def __anext__(self) -> Audio:
-        while not self._items and not self.closed:
+        while not self._items and not self.closed and self._error is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._hub.let_go(self._waiter)
             self._waiter = None
-        if self._overflow:
-            raise AudioError(
-                f"more than {self._capacity / RATE:.0f} s of audio wait for recognition",
-                place="speech recognition",
-                remedy="this machine is too slow for the model; choose a smaller one or switch partials off",
-            )
+        if self._error is not None:
+            raise self._error
         if not self._items:
             raise StopAsyncIteration
         pieces = [self._items.popleft()]
@@ -79,7 +81,17 @@ class Tap:
             pieces.append(self._items.popleft())
         audio = concatenate(pieces)
         self._samples -= len(audio)
+        self.taken = audio.end
         return audio
+
+    def _fail(self, error: AudioError) -> None:
+        if self._on_drop is None:
+            self._error = error
+            self._wake()
+
+    def _forget(self) -> None:
+        self._items.clear()
+        self._samples = 0
 
     @property
     def eager(self) -> bool:
@@ -130,6 +142,8 @@ class Hub:
         self.position = 0
         """Capture index of the next sample to come."""
         self.ended = False
+        self.broken: AudioError | None = None
+        """Why no sound comes for now; see ``break_off``."""
 
     @property
     def lossless(self) -> bool:
@@ -163,6 +177,23 @@ class Hub:
         for tap in list(self._taps):
             tap._publish(audio)
         self._wake_sleepers()
+
+    def break_off(self, error: AudioError) -> None:
+        """No sound comes for now. Who cannot bear a gap (a tap without ``on_drop``) gets the error instead of waiting,
+        until ``mend``; the others wait."""
+        self.broken = error
+        for tap in self._taps:
+            tap._fail(error)
+
+    def mend(self) -> None:
+        """Sound comes again, for the taps that are opened from now on."""
+        self.broken = None
+
+    def forget(self) -> None:
+        """Drop all audio that is remembered, and what waits in the taps."""
+        self._preroll.clear()
+        for tap in self._taps:
+            tap._forget()
 
     def _wake_sleepers(self) -> None:
         for sleeper, position in list(self._sleepers.items()):
