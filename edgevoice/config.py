@@ -21,6 +21,7 @@ from edgevoice.engines.protocols import BELIEVED
 from edgevoice.errors import ConfigError
 from edgevoice.listen.endpoint import Options as EndpointOptions
 from edgevoice.listen.wake import Options as WakeOptions
+from edgevoice.logs.options import Options as LoggingOptions
 from edgevoice.problems import Problems, Source, Value
 
 PREFIX = "EDGEVOICE_"
@@ -107,6 +108,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     intents: Annotated[Intents, msgspec.Meta(description="What can be said.")]
     tts: Annotated[Chosen, msgspec.Meta(description="The voice.")]
     assistant: Annotated[Assistant, msgspec.Meta(description="The conversation.")]
+    logging: Annotated[LoggingOptions, msgspec.Meta(description="What is logged, and how.")]
 
     def packs(self) -> list[Path]:
         """The intent packs to load, in order, the default one first."""
