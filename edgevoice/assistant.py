@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from edgevoice.audio.deafness import FOUND_SECONDS
 from edgevoice.audio.ear import Ear
-from edgevoice.audio.pcm import Audio
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import Config
 from edgevoice.engines.protocols import WakeSession
@@ -51,6 +52,10 @@ class _Spotter:
     detector: WakeDetector
     since: int | None
     """Where a new session begins to listen, in the past; None once it has."""
+
+
+def _muted() -> DeviceError:
+    return DeviceError("it is muted", place="the microphone", remedy="edgevoice unmute")
 
 
 class Assistant:
@@ -98,6 +103,13 @@ class Assistant:
         self._turn = self._make_turn()
         self._group = asyncio.TaskGroup()
         self._conversation: asyncio.Task[None] | None = None
+        self._resumed = -1
+        """Where sound came again after it had been deaf or muted."""
+        self._fresh_from: int | None = None
+        """Where the wake word is to be listened for anew."""
+        self._stalled = False
+        self._dropped = 0
+        """Samples that the wake word's detection has missed while it was stalled."""
         self._spotter: _Spotter | None = None
         self._answered = 0
         """Where the last turn ended."""
@@ -155,7 +167,9 @@ class Assistant:
         self._sink.flush()
         if self._conversation is not None:
             self._conversation.cancel()
+        self._hub.break_off(_muted())
         await ear.mute()
+        self._hub.forget()
         self._emit(Muted(at=self._hub.position))
         await self._keep_mute()
 
@@ -276,11 +290,14 @@ class Assistant:
         self._spotter = _Spotter(worker, await worker.call(engine.open), detector, None)
         self._ready.set()
         if self._ear is not None and self._ear.muted:
+            self._hub.break_off(_muted())
             self._emit(Muted(at=self._hub.position))
         else:
             self._emit(Listening(at=self._hub.position))
         try:
             async for audio in self._tap:
+                self._taken()
+                await self._freshen(audio)
                 spotter = self._spotter  # a reload exchanges it, as a rule while this waits for audio
                 pieces = [audio]
                 if spotter.since is not None:
@@ -294,7 +311,30 @@ class Assistant:
             self._spotter.worker.post(self._spotter.session.close)
             self._hub.release()
 
+    async def _freshen(self, audio: Audio) -> None:
+        """After a gap in which nothing could be heard, listen for the wake word anew: what was said before is over."""
+        spotter = self._spotter
+        if spotter is None or self._fresh_from is None or audio.start < self._fresh_from:
+            return
+        self._fresh_from = None
+        worker, engine = self._parts.wake
+        session = await worker.call(engine.open)
+        if spotter is not self._spotter:  # a reload was faster
+            worker.post(session.close)
+            return
+        worker.post(spotter.session.close)
+        spotter.session, spotter.detector = session, WakeDetector(engine.models, self._config.detection)
+
+    def _taken(self) -> None:
+        """The wake word's detection goes on."""
+        if self._stalled:
+            self._stalled = False
+            device = "" if self._ear is None else self._ear.device
+            self._emit(Hearing(at=self._hub.position, device=device, lost=self._dropped))
+
     def _spotted(self, found: Detection) -> None:
+        if self._ear is not None and self._ear.muted:
+            return  # it was said before the mute
         model = found.model
         self._begin(Wake(at=found.at, by="word", model=model.name, phrase=model.phrase, score=round(found.score, 3)))
 
@@ -357,13 +397,29 @@ class Assistant:
         return self._sink.volume
 
     def _on_deaf(self, cause: DeafCause, why: str) -> None:
+        """A turn that listens ends with the error; a reply that is under way is finished."""
+        self._hub.break_off(DeviceError(f"nothing can be heard ({cause}): {why}", place="the microphone"))
         self._emit(Deaf(at=self._hub.position, cause=cause, why=why))
 
     def _on_hearing(self, device: str, lost: int) -> None:
-        self._emit(Hearing(at=self._hub.position, device=device, lost=lost))
+        assert self._ear is not None
+        self._resumed = self._ear.position
+        self._hub.mend()
+        self._emit(Hearing(at=self._resumed, device=device, lost=lost))
 
     def _on_drop(self, audio: Audio) -> None:
         self._emit(Overrun(at=audio.end, lost=len(audio), where="wake word"))
+        self._dropped = self._dropped + len(audio) if self._stalled else len(audio)
+        behind = (self._hub.position - self._tap.taken) / RATE
+        if not self._stalled and behind >= FOUND_SECONDS:
+            self._stalled = True
+            why = f"wake word detection has taken nothing for {behind:.1f} s: it hangs, or the machine is overloaded"
+            self._emit(Deaf(at=self._hub.position, cause="stalled", why=why))
 
     def _on_gap(self, lost: int, at: int) -> None:
+        if at == self._resumed:  # that has been told
+            self._fresh_from = at
+            return
+        if self._ear is not None and self._ear.deaf is not None:  # the device was opened anew, and is deaf still
+            return
         self._emit(Overrun(at=at, lost=lost, where="capture"))

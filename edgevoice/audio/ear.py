@@ -112,6 +112,11 @@ class Ear:
             self._source.eager = wanted
 
     @property
+    def device(self) -> str:
+        """The name of the device that is open, or of none."""
+        return "" if self._source is None else _name(self._source)
+
+    @property
     def muted(self) -> bool:
         return self._muted
 

@@ -160,6 +160,9 @@ class Speaker:
             # Loudness goes with the cube of what the knob says, as in PulseAudio and alsamixer.
             samples = np.rint(samples * np.float32((self.volume / 100) ** 3)).astype(np.int16)
         data = np.repeat(samples, self._channels).tobytes()
+        if self._queue and self._running and not self._active():
+            await self._lose()
+            raise self._gone()
         await self._until(round(QUEUE_SECONDS * self.rate) * self._frame_bytes)
         with self._lock:
             if generation != self._generation:
