@@ -32,6 +32,8 @@ from edgevoice.flow.worker import Worker
 from edgevoice.listen.wake import Detection, WakeDetector
 from edgevoice.mute import MuteMemory
 from edgevoice.parts import Loader, Parts
+from edgevoice.recorder import Recorder
+from edgevoice.recordings import Shelf
 from edgevoice.reload import AT_START, Devices, Latest, changed_keys
 from edgevoice.turn import Memory, Turn
 
@@ -87,7 +89,8 @@ class Assistant:
         self._config = config
         self._parts = parts
         self._sink = sink
-        self._emit = emit
+        self._show = emit
+        self._recorder: Recorder | None = None
         self._now = now
         self._loader = loader
         self._devices = devices
@@ -126,6 +129,11 @@ class Assistant:
         """What is in use now."""
         return self._parts
 
+    @property
+    def recordings(self) -> str | None:
+        """The folder in which every turn is recorded; None when none is."""
+        return None if self._recorder is None else self._recorder.folder
+
     def queues(self) -> dict[str, float]:
         """Who listens, and how many seconds of audio wait for it."""
         return self._hub.waiting()
@@ -138,6 +146,10 @@ class Assistant:
                 Any other exception is a defect; it arrives in an ExceptionGroup.
         """
         try:
+            await self._record(await self._open_shelf(self._config))
+        except OutputError as error:  # what is for debugging keeps nobody from being heard
+            log.warning("%s", error)
+        try:
             async with self._group as group:
                 self._hub.hold()  # until the wake loop first waits for audio
                 group.create_task(self._detect(), name="wake")
@@ -146,6 +158,8 @@ class Assistant:
             known = errors
         else:
             return
+        finally:
+            await self._record(None)
         first: BaseException = known
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
@@ -241,6 +255,7 @@ class Assistant:
         spotter = None
         try:
             spotter = await self._prepare_spotter(config, fresh)
+            shelf = await self._open_shelf(config)
             if self._devices is not None:
                 await self._quiet()
                 await self._devices.change(before, config)
@@ -257,8 +272,31 @@ class Assistant:
         if old is not None and old.session is not spotter.session:
             old.worker.post(old.session.close)
             spotter.since = max(self._hub.position - samples(PREROLL), self._answered)
+        if config.debug != before.debug:
+            await self._record(shelf)
         await self._loader.keep(fresh)
         return changed_keys(before, config, parts, fresh)
+
+    async def _open_shelf(self, config: Config) -> Shelf | None:
+        """The folder for recordings, where such are wanted.
+
+        Raises:
+            OutputError: nothing can be written there.
+        """
+        if config.debug.recordings.folder is None:
+            return None
+        shelf = Shelf(config.debug.recordings)
+        await asyncio.to_thread(shelf.check)
+        return shelf
+
+    async def _record(self, shelf: Shelf | None) -> None:
+        """Keep recordings there from now on, or none."""
+        before, self._recorder = self._recorder, None
+        if shelf is not None:
+            self._recorder = Recorder(shelf, self._hub)
+            self._recorder.start()
+        if before is not None:
+            await before.close()
 
     async def _prepare_spotter(self, config: Config, parts: Parts) -> _Spotter:
         """What will listen for the wake word; what does so now where nothing about it changes."""
@@ -390,6 +428,11 @@ class Assistant:
             self._set_volume,
             self._now,
         )
+
+    def _emit(self, event: Event) -> None:
+        if self._recorder is not None:
+            self._recorder.observe(event)
+        self._show(event)
 
     def _set_volume(self, percent: int, *, relative: bool) -> int:
         wanted = self._sink.volume + percent if relative else percent

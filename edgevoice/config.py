@@ -23,6 +23,7 @@ from edgevoice.listen.endpoint import Options as EndpointOptions
 from edgevoice.listen.wake import Options as WakeOptions
 from edgevoice.logs.options import Options as LoggingOptions
 from edgevoice.problems import Problems, Source, Value
+from edgevoice.recordings import Options as RecordingOptions
 
 PREFIX = "EDGEVOICE_"
 RESERVED = frozenset({"EDGEVOICE_CONFIG", "EDGEVOICE_MODELS", "EDGEVOICE_DATA"})
@@ -97,6 +98,12 @@ class Assistant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 5.0
 
 
+class Debug(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    recordings: Annotated[
+        RecordingOptions, msgspec.Meta(description="Recordings of every turn, for a look at what goes wrong.")
+    ] = RecordingOptions()
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     input: Annotated[InputOptions, msgspec.Meta(description="The microphone.")]
     output: Annotated[OutputOptions, msgspec.Meta(description="The speaker.")]
@@ -109,6 +116,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     tts: Annotated[Chosen, msgspec.Meta(description="The voice.")]
     assistant: Annotated[Assistant, msgspec.Meta(description="The conversation.")]
     logging: Annotated[LoggingOptions, msgspec.Meta(description="What is logged, and how.")]
+    debug: Annotated[Debug, msgspec.Meta(description="What helps to find a fault.")]
 
     def packs(self) -> list[Path]:
         """The intent packs to load, in order, the default one first."""
@@ -197,8 +205,12 @@ def _document(options: msgspec.Struct, indent: str) -> Iterator[str]:
         comment = f"{indent}# "
         meaning = _description(field.type) + _range(field.type)
         yield from textwrap.wrap(meaning, COLUMNS, initial_indent=comment, subsequent_indent=comment)
-        value = msgspec.json.encode(getattr(options, field.name)).decode()  # JSON is YAML, too
-        yield f"{indent}{field.name}: {value}"
+        value = getattr(options, field.name)
+        if isinstance(value, msgspec.Struct):
+            yield f"{indent}{field.name}:"
+            yield from _document(value, indent + "  ")
+        else:
+            yield f"{indent}{field.name}: {msgspec.json.encode(value).decode()}"  # JSON is YAML, too
 
 
 def _metas(type_: Any) -> Iterator[msgspec.Meta]:

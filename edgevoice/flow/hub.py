@@ -142,6 +142,8 @@ class Hub:
         self.position = 0
         """Capture index of the next sample to come."""
         self.ended = False
+        self.on_audio: Callable[[Audio], None] | None = None
+        """Called with every piece of audio; must take next to no time."""
         self.broken: AudioError | None = None
         """Why no sound comes for now; see ``break_off``."""
 
@@ -174,6 +176,8 @@ class Hub:
         self._preroll.append(audio)
         while audio.end - self._preroll[0].end >= self._preroll_size:
             self._preroll.popleft()
+        if self.on_audio is not None:
+            self.on_audio(audio)
         for tap in list(self._taps):
             tap._publish(audio)
         self._wake_sleepers()
