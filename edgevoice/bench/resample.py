@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from edgevoice import bootstrap
 from edgevoice.bench.schema import Counted, Interval
-from edgevoice.bench.stats import DRAWS, Values
+from edgevoice.bootstrap import DRAWS, Values
 
 FEW = 5
 """Values, rounds or inputs below which nothing is drawn: of four values a bootstrap's 95 % hold the median in 7 of 8
@@ -148,13 +149,10 @@ def paired(a: Sequence[Counted], b: Sequence[Counted]) -> tuple[float, Interval]
     same = len(a) == len(b) == len(first) and first.keys() == second.keys()
     if not same or len(a) < 2 or any(first[name].of != second[name].of for name in first):
         return None
-    names = sorted(first)
-    of = np.array([first[name].of for name in names], np.float64)
-    more = np.array([second[name].wrong - first[name].wrong for name in names], np.float64)
-    drawn = np.random.default_rng(0).integers(0, len(names), (DRAWS, len(names)))
-    total = of[drawn].sum(axis=1)
-    limits = _limits(more[drawn].sum(axis=1)[total > 0] / total[total > 0])
-    return float(more.sum() / of.sum()), limits
+    of = [first[name].of for name in sorted(first)]
+    more = [second[name].wrong - first[name].wrong for name in sorted(first)]
+    found = bootstrap.share(more, of)
+    return None if found is None else (sum(more) / sum(of), Interval(low=found[0], high=found[1]))
 
 
 def _positions(count: int, random: np.random.Generator) -> NDArray[np.int64]:
@@ -164,5 +162,5 @@ def _positions(count: int, random: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _limits(drawn: Values) -> Interval:
-    low, high = np.percentile(drawn, [2.5, 97.5]).tolist()
+    low, high = bootstrap.limits(drawn)
     return Interval(low=low, high=high)

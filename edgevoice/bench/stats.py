@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from edgevoice import bootstrap
 from edgevoice.bench.schema import MOST_SAMPLES, Interval, Metric, Summary
 
-DRAWS = 2_000
-"""Resamples of a bootstrap: the limits then differ by about a fiftieth of the interval from one set of draws to
-another."""
 LARGE = 500
 """Values from which the bootstrap's limits of a median are taken from their formula instead of by drawing."""
 _Z = 1.959964
 """Standard deviations of a normal distribution between which 95 % lie."""
-
-Values = NDArray[np.float64]
 
 
 def median_interval(samples: Sequence[float]) -> Interval | None:
@@ -32,7 +27,8 @@ def median_interval(samples: Sequence[float]) -> Interval | None:
         half = _Z * count**0.5 / 2
         low, high = int(np.floor((count - 1) / 2 - half)), int(np.ceil((count - 1) / 2 + half))
         return Interval(low=float(values[max(low, 0)]), high=float(values[min(high, count - 1)]))
-    return _percentiles(np.median(values[_draws(count)], axis=1))
+    limits = bootstrap.limits(np.median(values[bootstrap.draws(count)], axis=1))
+    return Interval(low=limits[0], high=limits[1])
 
 
 def relative_half_width(samples: Sequence[float]) -> float:
@@ -111,12 +107,3 @@ def metric(name: str, samples: Sequence[float], inputs: Sequence[int] = ()) -> M
         inputs=numbers,
         summary=summary(samples),
     )
-
-
-def _draws(count: int) -> NDArray[np.int64]:
-    return np.random.default_rng(0).integers(0, count, (DRAWS, count))
-
-
-def _percentiles(values: Values) -> Interval:
-    low, high = np.percentile(values, [2.5, 97.5]).tolist()
-    return Interval(low=low, high=high)

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
+from edgevoice import bootstrap
 from edgevoice.engines.registry import require
 from edgevoice.evaluate.score import Interval
-
-DRAWS = 2_000
-"""Resamples: the ends of a 95 % interval then rest on 50 of them each."""
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,10 +74,5 @@ def interval(wrong: Sequence[float], of: Sequence[float], seed: int) -> Interval
     """
     if len(wrong) < 2:
         return None
-    drawn = np.random.default_rng(seed).integers(0, len(wrong), (DRAWS, len(wrong)))
-    above, below = np.asarray(wrong, np.float64)[drawn].sum(axis=1), np.asarray(of, np.float64)[drawn].sum(axis=1)
-    kept = below > 0
-    if not kept.any():
-        return None
-    low, high = np.percentile(above[kept] / below[kept], [2.5, 97.5])
-    return Interval(float(low), float(high))
+    found = bootstrap.share(wrong, of, seed)
+    return None if found is None else Interval(*found)

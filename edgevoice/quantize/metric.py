@@ -5,17 +5,14 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from edgevoice import bootstrap
 from edgevoice.evaluate.score import interval as wilson
 from edgevoice.modelcatalog import Sha256
 
 Task = Literal["asr", "intents", "wake", "vad", "tts"]
 Unit = Literal["share", "dB", "per hour"]
 
-DRAWS = 2_000
-"""Bootstrap samples: the ends of a 95 % interval then rest on 50 samples each, and it takes milliseconds."""
-_SEED = 0
 _DIGITS = 6
 """Decimals kept of a figure: far below what matters, and above what the order of a sum changes."""
 
@@ -54,16 +51,9 @@ class SampleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Over the manifest's lines that were used and the audio they name: see ``edgevoice.quantize.samples``."""
 
 
-class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """A model on its task, run by its real engine in a process of its own."""
+class Cost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model takes on the machine where it was measured."""
 
-    task: Task
-    engine: str
-    metrics: tuple[Metric, ...]
-    """The one that counts most first."""
-    parts: dict[str, Parts]
-    """By the metric's name."""
-    samples: SampleSet
     size: int
     """Bytes of the model's files."""
     load_ms: float
@@ -74,6 +64,22 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What the latency is of, in words: from where to where."""
     latency_p50_ms: float
     latency_p95_ms: float
+
+
+class Measurement(Cost, frozen=True, kw_only=True):
+    """A model on its task, run by its real engine in a process of its own."""
+
+    task: Task
+    engine: str
+    metrics: tuple[Metric, ...]
+    """The one that counts most first."""
+    parts: dict[str, Parts]
+    """By the metric's name."""
+    samples: SampleSet
+
+    def cost(self) -> Cost:
+        """That alone."""
+        return Cost(**{name: getattr(self, name) for name in Cost.__struct_fields__})
 
     def metric(self, name: str) -> Metric | None:
         return next((metric for metric in self.metrics if metric.name == name), None)
@@ -93,7 +99,7 @@ def metric(name: str, parts: Parts, *, unit: Unit = "share", lower_is_better: bo
         found = wilson(int(counts.sum()), len(counts))
         low, high = found.low, found.high
     else:
-        low, high = bootstrap(counts, weights)
+        low, high = bootstrap.share(counts, weights) or (math.nan, math.nan)
     if not all(map(math.isfinite, (value, low, high))):
         raise ValueError(f"{name} is no number")
     return Metric(
@@ -111,27 +117,4 @@ def difference(before: Parts, after: Parts) -> tuple[float, float] | None:
     """The 95 % interval of after - before, recording by recording; None when they are not of the same recordings."""
     if len(before.counts) != len(after.counts) or not before.counts:
         return None
-    draws = _draws(len(before.counts))
-    values = _ratios(draws, after.counts, after.weights) - _ratios(draws, before.counts, before.weights)
-    return _middle(values)
-
-
-def bootstrap(counts: ArrayLike, weights: ArrayLike) -> tuple[float, float]:
-    """The 95 % percentile interval (Efron, 1979, Ann. Statist. 7, 1) of sum(counts) / sum(weights)."""
-    return _middle(_ratios(_draws(np.size(counts)), counts, weights))
-
-
-def _draws(n: int) -> NDArray[np.int64]:
-    return np.random.default_rng(_SEED).integers(0, n, (DRAWS, n))
-
-
-def _ratios(draws: NDArray[np.int64], counts: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
-    above, below = np.asarray(counts, np.float64)[draws].sum(axis=1), np.asarray(weights, np.float64)[draws].sum(axis=1)
-    # A draw of nothing but recordings that weigh nothing has no ratio: it counts as one without errors.
-    ratios: NDArray[np.float64] = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-    return ratios
-
-
-def _middle(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return bootstrap.change((before.counts, before.weights), (after.counts, after.weights))

@@ -18,7 +18,7 @@ from edgevoice.modelcatalog import FileSpec
 from edgevoice.modelfiles import NOTES, model_files, versions_of
 from edgevoice.modelfolder import MANIFEST, Manifest
 from edgevoice.quantize.gate import Verdict
-from edgevoice.quantize.metric import Measurement, Metric, SampleSet, Task
+from edgevoice.quantize.metric import Cost, Measurement, Metric, SampleSet, Task
 
 PROVENANCE = f"{NOTES}provenance.json"
 MEASURED = f"{NOTES}measured.json"
@@ -58,15 +58,6 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Versions of Python and of the packages that decide about the bytes."""
     files: dict[str, FileSpec]
     """The result."""
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    size: int
-    load_ms: float
-    rss_mb: float
-    latency_of: str
-    latency_p50_ms: float
-    latency_p95_ms: float
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +104,7 @@ def describe(
         tools=versions_of(*TOOLS),
         files=model_files(folder),
     )
-    return provenance, Measured(machine=machine(), before=_cost(before), after=_cost(after))
+    return provenance, Measured(machine=machine(), before=before.cost(), after=after.cost())
 
 
 def write(folder: Path, provenance: Provenance, measured: Measured) -> None:
@@ -180,14 +171,3 @@ def encode(value: Provenance | Measured) -> bytes:
 
 def _listed(manifest: Manifest) -> dict[str, FileSpec]:
     return {name: spec for name, spec in manifest.files.items() if not Path(name).name.startswith(NOTES)}
-
-
-def _cost(measurement: Measurement) -> Cost:
-    return Cost(
-        size=measurement.size,
-        load_ms=measurement.load_ms,
-        rss_mb=measurement.rss_mb,
-        latency_of=measurement.latency_of,
-        latency_p50_ms=measurement.latency_p50_ms,
-        latency_p95_ms=measurement.latency_p95_ms,
-    )
