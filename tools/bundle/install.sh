@@ -166,7 +166,7 @@ install_alsa() {
     say "installing system packages: $names"
     # They ask nothing, and nothing that is there is changed: the library was not.
     DEBIAN_FRONTEND=noninteractive dpkg --install "$here/packages/$suite"/*.deb >/dev/null || fail "dpkg could not install $names"
-    packages="$packages $names"
+    packages=${packages:+$packages }${names% }
   else
     say "warning: libasound.so.2 is missing: there will be no microphone and no speaker until you install it (Debian: libasound2)"
   fi
@@ -298,10 +298,9 @@ uninstall() {
   # Last, so that it can be run again when it was cut short.
   rm -f "$prefix/installed"
   rmdir "$prefix" 2>/dev/null || true
-  for package in $packages; do
-    # Others may need it by now: dpkg refuses then, and it stays.
-    dpkg --purge "$package" >/dev/null 2>&1 || say "the system package $package stays: others need it"
-  done
+  # Others may need them by now: dpkg refuses then, and they stay.
+  # shellcheck disable=SC2086 # a list of words
+  [ -z "$packages" ] || dpkg --purge $packages >/dev/null 2>&1 || say "of the system packages $packages, some stay: others need them"
   say "edgevoice is removed from $prefix, $state and $bin"
   if [ -e "$config" ]; then say "your configuration is left: $config"; fi
 }
