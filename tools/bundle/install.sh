@@ -197,7 +197,6 @@ install() {
   release=$(readlink "$prefix/current" || true)
   release=${release#releases/}
   remove_releases "$release" # What an installation left that was cut short.
-  install_alsa
 
   name=$(entry "$here/BUNDLE" version)-$(sha256sum "$here/SHA256SUMS" | cut -c 1-12)
   [ "$name" != "$release" ] || name=$name-again
@@ -212,6 +211,7 @@ install() {
   EDGEVOICE_MODELS=$here/models "$new/bin/edgevoice" models pull --quiet --keep-outdated --into "$state/models" \
     $(entry "$here/BUNDLE" models) >/dev/null
 
+  install_alsa # Here, so that what it installs is written down in the next step.
   sync
   mkdir -p "$prefix/bin"
   write "$prefix/installed" 644 <<END
