@@ -101,10 +101,13 @@ class SoundCard:
             "ALSA_CONFIG_PATH": str(alsa),
         }
         self._program = program
+        self._daemon: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
-        """Also after ``stop``: the card comes back."""
+        """Also after ``stop``: the card comes back. Nothing happens while it runs."""
+        if self._daemon is not None and self._daemon.poll() is None:
+            return
         self._log = (self._folder / "pulse.log").open("wb")
         # It must outlive pauses of the test (exit-idle-time), and a daemon of the user may be running (use-pid-file).
         arguments = ["-n", "--daemonize=no", "--exit-idle-time=-1", "--disallow-exit", "--use-pid-file=no"]
@@ -120,7 +123,7 @@ class SoundCard:
 
     def _wait_until_ready(self) -> None:
         for _ in range(200):
-            if self._daemon.poll() is not None:
+            if self._daemon is None or self._daemon.poll() is not None:
                 break
             answer = self._run(["pactl", "info"], timeout=5)
             if answer.returncode == 0 and SPEAKER in answer.stdout:
@@ -196,6 +199,7 @@ class SoundCard:
 
     def freeze(self, *, frozen: bool) -> None:
         """The sound server hangs, and goes on."""
+        assert self._daemon is not None
         self._daemon.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def loop_back(self) -> None:
@@ -205,6 +209,8 @@ class SoundCard:
 
     def stop(self) -> None:
         """The card vanishes, as when it is unplugged. May be called twice."""
+        if self._daemon is None:
+            return
         if self._daemon.poll() is None:
             self._daemon.kill()
         self._daemon.wait()

@@ -74,10 +74,11 @@ class Speaker:
         self._channels = self._frame_bytes = 0
         self._library: Any = None
         self._stream: Any = None
-        self._used = False
-        """The stream has been started."""
+        self._fresh = False
+        """The stream was opened just now, for what is to be played."""
         try:
             self._open()
+            self._fresh = False
         except DeviceError as error:
             if not patient:
                 raise
@@ -87,7 +88,7 @@ class Speaker:
         """Open the device, and afterwards it does not run."""
         self._library, opened = portaudio.open_for(self, self._choose)
         self._stream, self.rate, self._channels = opened
-        self._used = False
+        self._fresh = True
         self._frame_bytes = 2 * self._channels
 
     def _choose(self, library: Any) -> tuple[Any, int, int]:
@@ -188,20 +189,18 @@ class Speaker:
                 self._converter = None
 
     def _start(self) -> None:
-        """Have the stream run. One that has run before is opened anew: only so is it known to be alive, for stopping
-        it properly, which starting it again takes, never ends when its sound server has died."""
+        """Have the stream run. One that was not opened just now is opened anew, for its sound server may have died:
+        then PortAudio never returns from stopping it, which starting it again takes, nor from starting it."""
         with portaudio.opening:
             self._check()
-            if self._used:
+            if not self._fresh:
                 before = self.rate, self._channels
                 self._release()
                 self._open()
                 if before != (self.rate, self._channels):  # what waits was made for the device as it was
                     raise self._gone()
-            elif self._stream is None:
-                raise self._gone()
             self._idle = 0
-            self._running = self._used = True
+            self._running, self._fresh = True, False
             try:
                 with portaudio.quiet():
                     self._stream.start_stream()
@@ -214,7 +213,7 @@ class Speaker:
         with portaudio.opening:
             library, self._library = self._library, None
             stream, self._stream = self._stream, None
-            self._running = False
+            self._running = self._fresh = False
             if library is not None:
                 portaudio.end(self, library, stream)
 
