@@ -10,7 +10,7 @@ OUTPUT ?= reply.wav
 ARGS ?=
 
 .DELETE_ON_ERROR:
-.PHONY: help run setup models test lint bench install uninstall bundle bundle-models test-bundle lock clean
+.PHONY: help run setup models test test-system lint bench install uninstall bundle bundle-models test-bundle lock clean
 
 help:
 	@echo "make run     install what is missing, fetch the models, and listen (or: make run INPUT=command.wav)"
@@ -34,6 +34,12 @@ test: $(VENV)/.dev
 	$(VENV)/bin/edgevoice models pull
 	$(VENV)/bin/edgevoice models pull vosk-ko piper-en_US-joe-medium
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+# The service in a real systemd, in a Debian in a folder. It takes root; see docs/service.md.
+test-system: $(VENV)/.dev
+	PYTHON=$(PYTHON) tools/system_packages.sh system
+	$(VENV)/bin/edgevoice models pull
+	EDGEVOICE_SYSTEM_TESTS=1 $(VENV)/bin/python -m pytest tests/system $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -5,6 +5,7 @@
 #   tools/system_packages.sh run    what it takes to install and run edgevoice
 #   tools/system_packages.sh test   what its tests need beside that: a virtual sound card, a voice of another kind,
 #                                 a browser, and a checker of shell scripts
+#   tools/system_packages.sh system what it takes to boot a Debian in a folder, for make test-system
 #   tools/system_packages.sh bundle what it takes to make a bundle beside that: unpacking Debian's packages
 set -euo pipefail
 
@@ -45,12 +46,16 @@ case ${1:-run} in
     need chromium browser
     need shellcheck command -v shellcheck
     ;;
+  system)
+    need mmdebstrap command -v mmdebstrap
+    need systemd-container command -v systemd-nspawn
+    ;;
   bundle)
     need dpkg-dev command -v dpkg-source
     need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
     ;;
   *)
-    echo "usage: $0 run|test|bundle" >&2
+    echo "usage: $0 run|test|system|bundle" >&2
     exit 2
     ;;
 esac

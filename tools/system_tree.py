@@ -1,5 +1,9 @@
 """A Debian in a folder, with edgevoice in it, that can be booted: what ``make test-system`` tests the service in.
 
+    python -m tools.system_tree
+
+says why this machine cannot do that, if it cannot.
+
 The base (Debian's packages and the Python packages of the lock file) is made once and kept under ``build/system``; what
 a trial changes lies in a layer above it, and is gone at the next one.
 """
@@ -122,8 +126,8 @@ def _mirror() -> str | None:
 
 
 @contextlib.contextmanager
-def layered(models: Sequence[Path]) -> Iterator[Path]:
-    """The tree with this checkout and the models installed; what is changed in it is gone with the next one.
+def layered() -> Iterator[Path]:
+    """The tree, to change; what is changed in it is gone with the next one.
 
     Raises:
         CannotRunError: see ``base``.
@@ -146,15 +150,19 @@ def layered(models: Sequence[Path]) -> Iterator[Path]:
         merged,
     )
     try:
-        wheel = merged / "wheel"
-        _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheel, REPOSITORY)
-        _run("chroot", merged, "sh", "-c", "/opt/edgevoice/bin/pip install -q --no-index --no-deps /wheel/*.whl")
-        shutil.rmtree(wheel)
-        for model in models:
-            shutil.copytree(model, merged / "var/lib/edgevoice/models" / model.name)
         yield merged
     finally:
         _run("umount", "--recursive", "--lazy", merged)
+
+
+def install(tree: Path, models: Sequence[Path]) -> None:
+    """Install this checkout into a tree, and these models where the service looks for them."""
+    wheel = tree / "wheel"
+    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheel, REPOSITORY)
+    _run("chroot", tree, "sh", "-c", "/opt/edgevoice/bin/pip install -q --no-index --no-deps /wheel/*.whl")
+    shutil.rmtree(wheel)
+    for model in models:
+        shutil.copytree(model, tree / "var/lib/edgevoice/models" / model.name)
 
 
 class Machine:
@@ -246,3 +254,19 @@ class Machine:
             self._process.kill()
         self._process.wait()
         self._log.close()
+
+
+def main() -> int:
+    """Say why the tests cannot be run here; silent where they can."""
+    try:
+        check()
+        with layered() as tree:
+            Machine(tree).stop()
+    except (CannotRunError, RuntimeError) as error:
+        print(f"no system can be booted in a folder here: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
