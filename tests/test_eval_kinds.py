@@ -103,7 +103,7 @@ def test_a_recogniser_that_does_not_keep_up_is_late(
 ) -> None:
     """Of audio that comes as it is spoken, in 25 blocks of 32 ms: work that is left when it ends counts."""
     clock = [0.0]
-    monkeypatch.setattr("edgevoice.evaluate.asr.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("edgevoice.evaluate.effort.time.perf_counter", lambda: clock[0])
 
     class Session:
         constrained = False
@@ -123,7 +123,7 @@ def test_a_recogniser_that_does_not_keep_up_is_late(
 
     heard = asr.transcribe(Engine(), perform("..oooo..").samples, 512)
     assert heard.latency == pytest.approx(latency)
-    assert heard.compute == pytest.approx(25 * step + 0.1)
+    assert heard.effort.compute == pytest.approx(25 * step + 0.1)
 
 
 # Voice activity ------------------------------------------------------------------------------------------------

@@ -1,18 +1,19 @@
 """The runs of ``edgevoice eval asr``: recordings with their texts through a recogniser that may write anything."""
 
-import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
-from edgevoice.audio.pcm import RATE, Audio, Int16
+from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.config import Config
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import AsrEngine, Hypothesis
 from edgevoice.evaluate import errors, lines, machine
+from edgevoice.evaluate.effort import Effort, blocks
 from edgevoice.evaluate.errors import Errors
 from edgevoice.evaluate.normalise import RULES
 from edgevoice.evaluate.scene import Scene, Take
@@ -108,29 +109,23 @@ class Settings:
 class Heard:
     hypothesis: Hypothesis
     latency: float
-    compute: float
     """Seconds."""
+    effort: Effort
 
 
 def transcribe(engine: AsrEngine, audio: Int16, block: int) -> Heard:
     """Recognise audio block by block. The latency is what it would have been with audio that comes as it is spoken: a
     step begins when its block has been spoken and the step before has ended."""
-    session = engine.open()
-    free = compute = 0.0
-    try:
-        for at in range(0, len(audio), block):
-            piece = Audio(audio[at : at + block], start=at)
-            begun = time.perf_counter()
-            session.feed(piece)
-            taken = time.perf_counter() - begun
-            free, compute = max(free, piece.end / RATE) + taken, compute + taken
-        begun = time.perf_counter()
-        hypothesis = session.finish()
-        taken = time.perf_counter() - begun
-    finally:
-        session.close()
+    effort, free = Effort(), 0.0
+    with closing(engine.open()) as session:
+        for piece in blocks(audio, block):
+            with effort.counted():
+                session.feed(piece)
+            free = max(free, piece.end / RATE) + effort.last
+        with effort.counted():
+            hypothesis = session.finish()
     end = len(audio) / RATE
-    return Heard(hypothesis, max(free, end) + taken - end, compute + taken)
+    return Heard(hypothesis, max(free, end) + effort.last - end, effort)
 
 
 class Bench:
@@ -151,10 +146,7 @@ class Bench:
         """
         item, rule = job.item, RULES[self._settings.rule]
         audio = self._scene.heard(item, self._scene.clean(item), job.under)
-        engine = self._engine
-        processor = time.process_time()
-        heard = transcribe(engine, audio, self._settings.config.input.block)
-        processor = time.process_time() - processor
+        heard = transcribe(self._engine, audio, self._settings.config.input.block)
         said, written = rule(item.text), rule(heard.hypothesis.text)
         result = Transcription(
             audio=item.audio,
@@ -167,8 +159,8 @@ class Bench:
             characters=errors.characters(said, written),
             confidence=heard.hypothesis.confidence,
             latency_ms=1000 * heard.latency,
-            compute_ms=1000 * heard.compute,
-            cpu_ms=1000 * processor,
+            compute_ms=1000 * heard.effort.compute,
+            cpu_ms=1000 * heard.effort.cpu,
             seconds=len(audio) / RATE,
         )
         return Done(result, machine.peak_memory())

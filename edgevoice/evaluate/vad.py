@@ -1,7 +1,7 @@
 """The runs of ``edgevoice eval vad``: recordings in which it is known where somebody speaks."""
 
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.pcm import RATE, Audio, Int16
+from edgevoice.audio.pcm import RATE
 from edgevoice.config import Config
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import SpeechScore, VadEngine
 from edgevoice.evaluate import lines, machine
+from edgevoice.evaluate.effort import Effort, blocks
 from edgevoice.evaluate.listening import WARM_UP
 from edgevoice.evaluate.scene import Scene, Take
 from edgevoice.listen.endpoint import Endpoint
@@ -147,10 +148,11 @@ class Bench:
         item, config = job.item, self._settings.config
         # The engine has heard something before, as in the daemon; and the last frame is whole.
         audio = self._scene.heard(item, self._scene.clean(item), job.under, lead=WARM_UP, tail=WARM_UP)
-        engine = self._engine
-        begun, processor = time.perf_counter(), time.process_time()
-        scores = _scores(engine, audio, config.input.block)
-        compute, processor = time.perf_counter() - begun, time.process_time() - processor
+        effort, scores = Effort(), list[SpeechScore]()
+        with closing(self._engine.open()) as session:
+            for piece in blocks(audio, config.input.block):
+                with effort.counted():
+                    scores += session.feed(piece)
         length = len(audio) - 2 * WARM_UP
         frames = [score for score in scores if score.start >= WARM_UP and score.end <= WARM_UP + length]
         labels = np.array([_is_speech(score, item.speech) for score in frames], np.bool_)
@@ -168,23 +170,11 @@ class Bench:
             false_frames=int((~labels & speaking).sum()),
             start_lags_ms=starts,
             end_lags_ms=ends,
-            compute_ms=1000 * compute * length / len(audio),
-            cpu_ms=1000 * processor * length / len(audio),
+            compute_ms=1000 * effort.compute * length / len(audio),
+            cpu_ms=1000 * effort.cpu * length / len(audio),
             seconds=length / RATE,
         )
         return Done(result, count(labels, [score.probability for score in frames]), machine.peak_memory())
-
-
-def _scores(engine: VadEngine, audio: Int16, block: int) -> list[SpeechScore]:
-    session = engine.open()
-    try:
-        return [
-            score
-            for at in range(0, len(audio), block)
-            for score in session.feed(Audio(audio[at : at + block], start=at))
-        ]
-    finally:
-        session.close()
 
 
 def _is_speech(frame: SpeechScore, speech: Sequence[Stretch]) -> bool:

@@ -1,8 +1,8 @@
 """The runs of ``edgevoice eval wake``: clips, some of which hold a wake word, one behind the other as a stream."""
 
 import re
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgevoice.audio.pcm import RATE, Audio, Int16
+from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.config import Config
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import WakeEngine, WakeModel, WakeScore
 from edgevoice.evaluate import lines, machine
+from edgevoice.evaluate.effort import Effort, blocks
 from edgevoice.evaluate.recording import speech_end
 from edgevoice.evaluate.scene import CLEAN, Scene, Under
 from edgevoice.listen.wake import Detection, WakeDetector
@@ -215,23 +216,17 @@ class Bench:
         places: list[_Place] = []
         scores: list[WakeScore] = []
         found: list[Detection] = []
-        compute = processor = 0.0
-        at = 0
-        session, detector = engine.open(), WakeDetector(words, options)
-        try:
+        effort, detector, at = Effort(), WakeDetector(words, options), 0
+        with closing(engine.open()) as session:
             for item in job.items:
                 place, audio = self._clip(item, job.under, at)
                 places.append(place)
-                begun, cpu = time.perf_counter(), time.process_time()
-                for piece in _blocks(audio, at, self._settings.config.input.block):
-                    new = session.feed(piece)
+                for piece in blocks(audio, self._settings.config.input.block, at):
+                    with effort.counted():
+                        new = session.feed(piece)
+                        found += detector.push(new)
                     scores += new
-                    found += detector.push(new)
-                compute += time.perf_counter() - begun
-                processor += time.process_time() - cpu
                 at += len(audio)
-        finally:
-            session.close()
         starts = [place.since for place in places]
         detections = _woken(job, places, found)
         by_word = {word.name: [score for score in scores if score.model == number] for number, word in enumerate(words)}
@@ -244,8 +239,8 @@ class Bench:
             detections=tuple(each for _, each in detections),
             counts={word.name: _counts(word, by_word[word.name], options, starts) for word in words},
             words=words,
-            compute=compute,
-            cpu=processor,
+            compute=effort.compute,
+            cpu=effort.cpu,
             seconds=at / RATE,
             peak_mb=machine.peak_memory(),
         )
@@ -256,10 +251,6 @@ class Bench:
         lead = half if at else int(BEFORE * RATE) + half
         audio = self._scene.heard(item, clean, under, lead=lead, tail=half)
         return _Place(at, at + lead, len(clean), speech_end(clean)), audio
-
-
-def _blocks(audio: Int16, start: int, size: int) -> list[Audio]:
-    return [Audio(audio[at : at + size], start=start + at) for at in range(0, len(audio), size)]
 
 
 def _which(starts: Sequence[int], ends: Sequence[int]) -> list[int]:

@@ -17,7 +17,7 @@ from edgevoice.tune.trial import Outcome
 
 OVER = 0.1
 """How much of a memory budget the sum of parts may be above it without the budget being impossible: what one part has
-freed serves the next, so that the sum was 6 % above the whole (hibari and tiny.en, x86-64, 2026-11-23)."""
+freed serves the next, so that the sum was 2 to 6 % above the whole (hibari and tiny.en, x86-64, 2026-11-23)."""
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
