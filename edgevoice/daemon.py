@@ -6,22 +6,38 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
+Act = Callable[[], None]
+
 FORCED = 70
 """Exit code of a stop that missed its deadline: it is a defect."""
 
+_ASKING = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+
 
 async def until_stopped(
-    work: Callable[[], Awaitable[None]], *, deadline: float, push_to_talk: Callable[[], None]
+    work: Callable[[], Awaitable[None]],
+    *,
+    deadline: float,
+    push_to_talk: Act,
+    reload: Act | None = None,
+    toggle_mute: Act | None = None,
+    stopping: Act = lambda: None,
 ) -> bool:
-    """Do the work until it ends or SIGTERM or SIGINT arrives; SIGUSR1, and Enter on a terminal, push to talk.
+    """Do the work until it ends or SIGTERM or SIGINT arrives.
+
+    SIGUSR1, and Enter on a terminal, push to talk; SIGUSR2 toggles the mute and SIGHUP reloads, where that is possible.
+    On a terminal SIGHUP says that the terminal has gone, and ends the process as it always does.
 
     A stop that is not done after ``deadline`` seconds, because a thread hangs in native code, ends the process at once
     with exit code 70; so does a second signal, with 130.
+
+    Args:
+        stopping: called as soon as a signal has come that ends it.
 
     Returns:
         True when a signal ended it, False when the work was done.
@@ -35,11 +51,17 @@ async def until_stopped(
         if stopped:
             _exit(130, "stopped at once")
         stopped = True
+        stopping()
         task.cancel()
         loop.call_later(deadline, _exit, FORCED, f"the stop took more than {deadline:g} s and was forced")
 
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: push_to_talk}
+    if toggle_mute is not None:
+        handlers[signal.SIGUSR2] = toggle_mute
+    if reload is not None and _asks(signal.SIGHUP):
+        handlers[signal.SIGHUP] = reload
     with (
-        _signals(loop, stop, push_to_talk),
+        _signals(loop, handlers),
         _talk_key(loop, push_to_talk),
         contextlib.suppress(asyncio.CancelledError),
     ):
@@ -48,8 +70,24 @@ async def until_stopped(
 
 
 @contextmanager
-def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], push: Callable[[], None]) -> Iterator[None]:
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: push}
+def not_yet() -> Iterator[None]:
+    """Until there is somebody to hear them, the signals that ask for something are passed over; by themselves they
+    would end the process."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ASKING if _asks(number)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _asks(number: signal.Signals) -> bool:
+    """On a terminal SIGHUP says that the terminal has gone."""
+    return number != signal.SIGHUP or not sys.stdin.isatty()
+
+
+@contextmanager
+def _signals(loop: asyncio.AbstractEventLoop, handlers: Mapping[signal.Signals, Act]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler)
@@ -62,7 +100,7 @@ def _signals(loop: asyncio.AbstractEventLoop, stop: Callable[[], None], push: Ca
 
 
 @contextmanager
-def _talk_key(loop: asyncio.AbstractEventLoop, push: Callable[[], None]) -> Iterator[None]:
+def _talk_key(loop: asyncio.AbstractEventLoop, push: Act) -> Iterator[None]:
     """Enter on the terminal pushes to talk."""
     if not sys.stdin.isatty():
         yield

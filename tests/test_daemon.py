@@ -18,7 +18,11 @@ async def work():
         except asyncio.CancelledError:
             print("refused", flush=True)
 
-print(asyncio.run(until_stopped(work, deadline={deadline}, push_to_talk=lambda: print("pushed", flush=True))))
+def say(what):
+    return lambda: print(what, flush=True)
+
+acts = {{"push_to_talk": say("pushed"), "reload": say("reloads"), "toggle_mute": say("toggled")}}
+print(asyncio.run(until_stopped(work, deadline={deadline}, stopping=say("stopping"), **acts)))
 """
 WILLING = STUBBORN.replace("while True:", "if True:")
 
@@ -46,24 +50,61 @@ def run(code: str, *signals: tuple[int, str], deadline: float = 30.0) -> tuple[i
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_work(number: int) -> None:
-    code, said, complaints = run(WILLING, (number, "refused"))
+    code, said, complaints = run(WILLING, (number, "stopping"))
     assert (code, complaints) == (0, "")
     assert said.endswith("True\n")
 
 
 def test_a_stop_that_hangs_is_forced() -> None:
-    code, _, complaints = run(STUBBORN, (signal.SIGTERM, "refused"), deadline=0.1)
+    code, _, complaints = run(STUBBORN, (signal.SIGTERM, "stopping"), deadline=0.1)
     assert code == 70
     assert "the stop took more than 0.1 s and was forced" in complaints
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    code, _, complaints = run(STUBBORN, (signal.SIGINT, "refused"), (signal.SIGINT, ""))
+    code, _, complaints = run(STUBBORN, (signal.SIGINT, "stopping"), (signal.SIGINT, ""))
     assert code == 130
     assert "stopped at once" in complaints
 
 
 def test_sigusr1_pushes_to_talk() -> None:
-    code, said, _ = run(WILLING, (signal.SIGUSR1, "pushed"), (signal.SIGTERM, "refused"))
+    code, said, _ = run(WILLING, (signal.SIGUSR1, "pushed"), (signal.SIGTERM, "stopping"))
     assert code == 0
     assert "pushed" in said
+
+
+def test_sigusr2_toggles_the_mute_and_sighup_reloads() -> None:
+    acts = (signal.SIGUSR2, "toggled"), (signal.SIGHUP, "reloads"), (signal.SIGUSR2, "toggled")
+    code, said, _ = run(WILLING, *acts, (signal.SIGTERM, "stopping"))
+    assert code == 0
+    assert said.splitlines()[-2:] == ["refused", "True"]
+
+
+def test_a_stop_is_announced_before_anything_ends() -> None:
+    _, said, _ = run(WILLING, (signal.SIGTERM, "stopping"))
+    assert said.splitlines() == ["ready", "stopping", "refused", "True"]
+
+
+EARLY = """
+from edgevoice.daemon import not_yet
+
+with not_yet():
+    print("loading", flush=True)
+    input()
+print("loaded", flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+def test_who_asks_before_anybody_listens_ends_nothing(number: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", EARLY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for answer in ("loading", "loaded"):
+            assert process.stdout.readline() == f"{answer}\n"
+            process.send_signal(number)
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert process.wait(60) == -number  # afterwards it is as it was before

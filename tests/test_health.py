@@ -37,7 +37,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health(models=MODELS, starts=(7, 2), read_machine=lambda: BOARD, clock=clock)
+    health = Health(read_machine=lambda: BOARD, clock=clock)
+    health.models, health.starts = MODELS, (7, 2)
+    return health
 
 
 WAKE = events.Wake(at=0, by="word", model="okay_nabu", phrase="Okay Nabu", score=0.91)
@@ -222,7 +224,9 @@ def test_metrics_are_what_prometheus_reads(health: Health, clock: Clock) -> None
 
 def test_metrics_leave_out_what_is_not_known_and_escape_what_is_odd(clock: Clock) -> None:
     odd = [ModelInUse(task="tts", engine="piper", model='a"b\\c\nd', version="")]
-    text = metrics.text(Health(models=odd, clock=clock, read_machine=Machine).snapshot())
+    health = Health(clock=clock, read_machine=Machine)
+    health.models = odd
+    text = metrics.text(health.snapshot())
     assert r'model="a\"b\\c\nd"' in text
     for name in ("temperature", "resident", "starts_total", "throttled"):
         assert name not in text

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
@@ -14,12 +16,15 @@ PATIENCE = 60.0
 
 
 class Daemon:
-    """A running ``edgevoice run --json``."""
+    """A running ``edgevoice run --json``, with a control socket and a state of its own."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="edgevoice-daemon-")
+        self.socket = Path(self._folder.name) / "control.sock"
+        own = {"RUNTIME_DIRECTORY": self._folder.name, "XDG_STATE_HOME": self._folder.name}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "edgevoice", "run", "--json", *arguments],
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **own, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -87,3 +92,4 @@ class Daemon:
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
+        self._folder.cleanup()

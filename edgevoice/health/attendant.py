@@ -1,6 +1,7 @@
 """Looks after a running assistant: health, watchdog, control socket, and what signals ask for."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,17 +9,20 @@ from typing import Any, Protocol
 import msgspec
 
 from edgevoice.config import Config
-from edgevoice.errors import DaemonError
+from edgevoice.errors import DaemonError, EdgeVoiceError
 from edgevoice.events import Event, Reloaded, ReloadRejected
 from edgevoice.health import metrics
 from edgevoice.health.control import Do, serve
 from edgevoice.health.model import Health
 from edgevoice.health.notify import Notifier
 from edgevoice.health.protocol import Answer, Verb
+from edgevoice.health.starts import Starts
 from edgevoice.health.status import ModelInUse
 from edgevoice.health.watchdog import Watchdog
 from edgevoice.observe import Step
 from edgevoice.parts import Parts
+
+log = logging.getLogger(__name__)
 
 
 class Attended(Protocol):
@@ -59,6 +63,7 @@ class Attendant:
         assistant: Attended,
         health: Health,
         notifier: Notifier,
+        starts: Starts,
         *,
         path: Path,
         read: Callable[[], Config],
@@ -71,6 +76,7 @@ class Attendant:
         self._models = models
         self._watchdog = Watchdog(notifier, health, self._round_trip)
         self._notifier = notifier
+        self._starts = starts
         self._tasks: set[asyncio.Task[None]] = set()
         self._reloads = 0
         """Under way."""
@@ -106,6 +112,7 @@ class Attendant:
         assert main is not None
         self._stop = main.cancel
         async with serve(self._path, commands):
+            self._health.starts = self._starts.begin()
             if self._notifier.listens:
                 self._spawn(self._watchdog.run())
             try:
@@ -119,6 +126,8 @@ class Attendant:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
+                if self._defect is None:
+                    self._starts.end()
 
     def stopping(self) -> None:
         """The end has begun."""
@@ -191,8 +200,12 @@ class Attendant:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """What fails here is a defect, and ends the daemon as one would anywhere else."""
+        """What is not possible is logged; a defect ends the daemon as one would anywhere else."""
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and self._defect is None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, EdgeVoiceError):
+            log.error("%s", error)
+        elif self._defect is None:
             self._defect = error
             self._stop()

@@ -30,8 +30,7 @@ class Health:
     """Keeps what happened, in bounded memory. All methods are called on the event loop.
 
     Args:
-        models: what is used for which task.
-        starts: how often the service was started, and how often of these uncleanly; None when nothing is kept.
+        device: what is listened to.
         read_machine: reads the board.
         clock: seconds of a clock that never jumps.
     """
@@ -39,20 +38,20 @@ class Health:
     def __init__(
         self,
         *,
-        models: Sequence[ModelInUse] = (),
-        starts: tuple[int, int] | None = None,
+        device: str = "",
         read_machine: Callable[[], Machine] = machine.read,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.models = tuple(models)
+        self.models: Sequence[ModelInUse] = ()
+        """What is used for which task."""
+        self.starts: tuple[int, int] | None = None
+        """How often the service was started, and how often of these uncleanly; None when nothing is kept."""
         self.queues: Callable[[], Mapping[str, float]] = dict
         """Tells who listens and how many seconds of audio wait for it."""
         self.workers: Callable[[], Iterable[Worker]] = tuple
         """Tells the engines' threads."""
-        self.device = ""
-        """What is listened to."""
+        self._device = device
         self.stopping = False
-        self._starts = starts
         self._read_machine = read_machine
         self._clock = clock
         self._began = clock()
@@ -118,7 +117,7 @@ class Health:
             case events.Hearing():
                 self._reopened += self._deaf is not None
                 self._deaf, self._muted = None, False
-                self.device = event.device
+                self._device = event.device
             case events.Muted():
                 self._deaf, self._muted = None, True
             case events.Degraded():
@@ -213,7 +212,7 @@ class Health:
             level=0 if self._degraded is None else self._degraded.level,
             frames_per_second=self._frames_per_second(now),
             frames=self._samples // FRAME,
-            device=self.device,
+            device=self._device,
             deaf=dict(self._deaf_times),
             reopened=self._reopened,
             overruns=dict(self._overruns),
@@ -230,9 +229,9 @@ class Health:
             last_fault=self._fault(now),
             reloads=self._reloads,
             reloads_rejected=self._rejected,
-            starts=None if self._starts is None else self._starts[0],
-            unclean_starts=None if self._starts is None else self._starts[1],
-            models=self.models,
+            starts=None if self.starts is None else self.starts[0],
+            unclean_starts=None if self.starts is None else self.starts[1],
+            models=tuple(self.models),
             machine=self._read_machine(),
         )
 

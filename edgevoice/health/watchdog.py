@@ -82,6 +82,9 @@ class Watchdog:
             self._notifier.ready()
 
     def stopping(self) -> None:
+        """The end has begun; to be said once."""
+        if self._health.stopping:
+            return
         self._health.stopping = True
         self._notifier.stopping()
         self._notifier.status(sentence(self._health))
