@@ -5,6 +5,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import msgspec
 import numpy as np
 import pytest
@@ -146,6 +147,17 @@ def test_a_real_model_is_changed_and_runs(store: ModelStore, tmp_path: Path, aud
 
 
 # The search
+
+
+def test_every_input_of_the_decoder_has_numbers_to_take_ranges_from(audio: Path, tmp_path: Path) -> None:
+    published = tmp_path / "published"
+    published.mkdir()
+    checkpoints.write_ct2(published / "model.bin", checkpoints.ct2(checkpoints.weights()))
+    checkpoints.write_vocabulary(published / "vocabulary.txt")
+    decoder = subject(published, tmp_path, None, None).folder / "decoder.onnx"
+    given = feeds(decoder, CalibrationSet(audio, 1))
+    assert given
+    assert all(value.size for feed in given for value in feed.values())
 
 
 def measurement(accuracy: float, size: int = 1) -> Measurement:
