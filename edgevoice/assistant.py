@@ -95,7 +95,8 @@ class Assistant:
         self._loader = loader
         self._devices = devices
         self._mutes = mutes
-        self._keeping = asyncio.Lock()
+        self._microphone_lock = asyncio.Lock()
+        """Muting and exchanging the device exclude each other."""
         self._ear = source if isinstance(source, Ear) else None
         if self._ear is not None:
             self._ear.on_deaf = self._on_deaf
@@ -176,16 +177,17 @@ class Assistant:
             DeviceError: a recording is listened to.
         """
         ear = self._microphone()
-        if ear.muted:
-            return
-        self._sink.flush()
-        if self._conversation is not None:
-            self._conversation.cancel()
-        self._hub.break_off(_muted())
-        await ear.mute()
-        self._hub.forget()
-        self._emit(Muted(at=self._hub.position))
-        await self._keep_mute()
+        async with self._microphone_lock:
+            if ear.muted:
+                return
+            self._sink.flush()
+            if self._conversation is not None:
+                self._conversation.cancel()
+            self._hub.break_off(_muted())
+            await ear.mute()
+            self._hub.forget()
+            self._emit(Muted(at=self._hub.position))
+            await self._keep_mute()
 
     async def unmute(self) -> None:
         """Open the microphone again; ``hearing`` follows when it is.
@@ -194,9 +196,10 @@ class Assistant:
             DeviceError: a recording is listened to.
         """
         ear = self._microphone()
-        if ear.muted:
-            ear.unmute()
-            await self._keep_mute()
+        async with self._microphone_lock:
+            if ear.muted:
+                ear.unmute()
+                await self._keep_mute()
 
     def _microphone(self) -> Ear:
         if self._ear is None:
@@ -206,11 +209,10 @@ class Assistant:
     async def _keep_mute(self) -> None:
         if self._mutes is None:
             return
-        async with self._keeping:  # in order, and the last one as it is then
-            try:
-                await asyncio.to_thread(self._mutes.keep, muted=self._microphone().muted)
-            except OutputError as error:
-                self._emit(Fault(at=self._hub.position, error=type(error).__name__, message=str(error)))
+        try:
+            await asyncio.to_thread(self._mutes.keep, muted=self._microphone().muted)
+        except OutputError as error:
+            self._emit(Fault(at=self._hub.position, error=type(error).__name__, message=str(error)))
 
     async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
         """Put another configuration in force, at the next moment in which there is no turn, and lose no audio. It is
@@ -258,7 +260,8 @@ class Assistant:
             shelf = await self._open_shelf(config)
             if self._devices is not None:
                 await self._quiet()
-                await self._devices.change(before, config)
+                async with self._microphone_lock:
+                    await self._devices.change(before, config)
             await self._quiet()
         except BaseException:
             if spotter is not None and fresh.wake != parts.wake:
