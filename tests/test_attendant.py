@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from edgevoice import events
+from edgevoice.audio.portaudio import Hanging
 from edgevoice.config import Config, load
 from edgevoice.errors import DaemonError, DeviceError
 from edgevoice.events import Event, Reloaded, ReloadRejected
@@ -98,6 +99,7 @@ class Rig:
             Health(read_machine=Machine),
             self.said,
             Starts(folder / "state"),
+            sound=Hanging(),
             path=self.path,
             read=self._read,
             models=lambda config: (ModelInUse(task="tts", engine=config.tts.engine, model="", version=str(self.read)),),
@@ -147,7 +149,7 @@ def test_the_status_is_that_of_the_assistant(tmp_path: Path) -> None:
         status = await rig.status()
         assert (status.state, status.frames, status.starts) == ("listening", 100, 1)
         assert status.queues_s == {"wake word": 0.25}
-        assert status.workers_s == {"wake": 0.0}
+        assert status.workers_s == {"wake": 0.0, "sound": 0.0}
         assert [use.engine for use in status.models] == ["hibari"]
         assert "edgevoice_frames_total 100\n" in str((await rig.ask("metrics")).metrics)
 
@@ -281,3 +283,17 @@ def test_a_second_daemon_disturbs_nothing(tmp_path: Path) -> None:
 
     attended(tmp_path, client)
     assert b'"starts":1,' in (tmp_path / "state/starts.json").read_bytes()
+
+
+def test_a_thread_that_hangs_in_the_sound_library_is_busy_until_it_ends() -> None:
+    now = [100.0]
+    hanging, go_on = Hanging(lambda: now[0]), threading.Event()
+    thread = threading.Thread(target=go_on.wait)
+    thread.start()
+    assert hanging.busy() == 0
+    hanging.leave(thread)
+    now[0] += 40
+    assert hanging.busy() == 40
+    go_on.set()
+    thread.join()
+    assert hanging.busy() == 0

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -60,8 +61,28 @@ _listed = ""
 opening = threading.RLock()
 """Held by who opens a stream, and by a guest that starts or closes its own; never waited for on an event loop. It is
 taken before the library's own lock."""
-_hung: list[threading.Thread] = []
-"""Threads that were left behind in the library."""
+
+
+class Hanging:
+    """The threads that were left behind in the library, as one that is busy; see ``flow.worker.Worker.busy``."""
+
+    name = "sound"
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left: list[tuple[float, threading.Thread]] = []
+
+    def leave(self, thread: threading.Thread) -> None:
+        """It does not answer; nobody waits for it any more."""
+        self._left.append((self._clock(), thread))
+
+    def busy(self) -> float:
+        """Seconds since the first one was left behind that still hangs; 0 when none does."""
+        self._left = [(since, thread) for since, thread in self._left if thread.is_alive()]
+        return max(self._clock() - self._left[0][0], 1e-9) if self._left else 0.0
+
+
+hanging = Hanging()
 
 
 def inventory(proc: Path = Path("/proc/asound/cards")) -> str:
@@ -180,14 +201,13 @@ async def open_in_thread(job: Callable[[], T], discard: Callable[[T], None] = la
         DeviceError: the job's own, or the sound system does not answer. What it still does is waited for then: nothing
             else is opened before it has ended.
     """
-    _hung[:] = [thread for thread in _hung if thread.is_alive()]
     silent = DeviceError(
         "the sound system does not answer",
         place="sound",
         remedy="it is asked again; should it go on, restart the sound server (systemctl --user restart pipewire "
         "pulseaudio) or plug the device in again",
     )
-    if _hung:
+    if hanging.busy():
         raise silent
     try:
         return await in_thread(job, discard=discard)
@@ -345,5 +365,5 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 def _leave(thread: threading.Thread) -> None:
-    _hung.append(thread)
+    hanging.leave(thread)
     give_up()

@@ -97,7 +97,7 @@ async def _listen(
     from edgevoice.audio.ear import Ear
     from edgevoice.audio.exchange import LiveDevices, MicrophoneOpener, Mouth
     from edgevoice.audio.microphone import open_microphone
-    from edgevoice.audio.portaudio import inventory
+    from edgevoice.audio.portaudio import hanging, inventory
     from edgevoice.daemon import until_stopped
     from edgevoice.errors import DeviceError
     from edgevoice.health.attendant import Attendant
@@ -135,6 +135,7 @@ async def _listen(
         health,
         notifier,
         Starts(state_folder()),
+        sound=hanging,
         path=runtime_folder() / SOCKET,
         read=lambda: load_config(args),
         models=lambda used: in_use(used, ModelStore()),

@@ -13,7 +13,7 @@ from edgevoice.errors import DaemonError, EdgeVoiceError
 from edgevoice.events import Event, Reloaded, ReloadRejected
 from edgevoice.health import metrics
 from edgevoice.health.control import Do, serve
-from edgevoice.health.model import Health
+from edgevoice.health.model import Busy, Health
 from edgevoice.health.notify import Notifier
 from edgevoice.health.protocol import Answer, Verb
 from edgevoice.health.starts import Starts
@@ -53,6 +53,7 @@ class Attendant:
     """One for an assistant. Its events go through ``observe``.
 
     Args:
+        sound: the threads of the sound library, which may hang as well.
         path: the control socket.
         read: reads the configuration anew, in a thread; raises EdgeVoiceError.
         models: tells what a configuration uses.
@@ -65,6 +66,7 @@ class Attendant:
         notifier: Notifier,
         starts: Starts,
         *,
+        sound: Busy,
         path: Path,
         read: Callable[[], Config],
         models: Callable[[Config], tuple[ModelInUse, ...]],
@@ -83,7 +85,7 @@ class Attendant:
         self._muting = asyncio.Lock()
         self._defect: BaseException | None = None
         health.queues = assistant.queues
-        health.workers = lambda: assistant.parts.workers
+        health.workers = lambda: (*assistant.parts.workers, sound)
         health.models = models(assistant.config)
         assistant.on_processed = self._watchdog.processed
 

@@ -4,12 +4,11 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, assert_never
+from typing import Final, Protocol, assert_never
 
 from edgevoice import __version__, events
 from edgevoice.audio.pcm import RATE
 from edgevoice.events import Event
-from edgevoice.flow.worker import Worker
 from edgevoice.health import machine
 from edgevoice.health.status import LastFault, LastTurn, LastWake, Machine, ModelInUse, Spent, State, Status
 from edgevoice.observe import Step
@@ -24,6 +23,16 @@ so that one more or less changes little."""
 HANG_SECONDS: Final = 30.0
 """A step of an engine that takes longer hangs. The longest that occurs by design is the recognition of the longest
 utterance, in one piece, on the slowest board and four times overloaded."""
+
+
+class Busy(Protocol):
+    """A thread; see ``edgevoice.flow.worker.Worker``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def busy(self) -> float:
+        """Seconds that the step in flight has been running."""
 
 
 class Health:
@@ -48,8 +57,8 @@ class Health:
         """How often the service was started, and how often of these uncleanly; None when nothing is kept."""
         self.queues: Callable[[], Mapping[str, float]] = dict
         """Tells who listens and how many seconds of audio wait for it."""
-        self.workers: Callable[[], Iterable[Worker]] = tuple
-        """Tells the engines' threads."""
+        self.workers: Callable[[], Iterable[Busy]] = tuple
+        """Tells the threads whose steps may hang."""
         self._device = device
         self.stopping = False
         self._read_machine = read_machine
@@ -190,7 +199,7 @@ class Health:
         return ""
 
     def hung(self) -> tuple[str, ...]:
-        """The engines' threads whose step takes longer than any can."""
+        """The threads whose step takes longer than any can."""
         return tuple(worker.name for worker in self.workers() if worker.busy() > HANG_SECONDS)
 
     def last_turn(self) -> tuple[str, dict[str, float]] | None:
