@@ -450,6 +450,8 @@ class Assistant:
     def _on_hearing(self, device: str, lost: int) -> None:
         assert self._ear is not None
         self._resumed = self._ear.position
+        if self._ear.was_closed:  # even when so shortly that no sample is missing
+            self._fresh_from = self._resumed
         self._hub.mend()
         self._emit(Hearing(at=self._resumed, device=device, lost=lost))
 
@@ -464,7 +466,6 @@ class Assistant:
 
     def _on_gap(self, lost: int, at: int) -> None:
         if at == self._resumed:  # that has been told
-            self._fresh_from = at
             return
         if self._ear is not None and self._ear.deaf is not None:  # the device was opened anew, and is deaf still
             return

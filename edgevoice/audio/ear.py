@@ -68,6 +68,8 @@ class Ear:
         """Capture index of the next block; in ``on_hearing`` that of the first one with sound."""
         self.reopened = 0
         """How often the device was opened after the first time."""
+        self.was_closed = False
+        """In ``on_hearing``: this is the first sound after the device was opened."""
         self._open = open_source
         self._source = first
         self._muted = muted
@@ -330,7 +332,7 @@ class Ear:
 
     def _hear(self, source: AudioSource, block: Audio) -> None:
         self._finding = None
-        self._gap = False
+        self.was_closed, self._gap = self._gap, False
         self._well_from = block.start
         self.on_hearing(_name(source), block.start - self._silent_from)
 
