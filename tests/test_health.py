@@ -179,7 +179,7 @@ def test_the_table_says_it_in_words_and_harms_no_terminal(health: Health, clock:
         "listening for 1 d 1 h",
         "USB microphone, 0 frames a second",
         "capture 1, 0.05 s in all",
-        "no frames 1, heard again once",
+        "no frames 1; heard again: once",
         "wake word 0.13 s",
         "okay_nabu (0.91)",
         "answered: answer 250 ms | first audio 40 ms",

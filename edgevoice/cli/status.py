@@ -46,7 +46,7 @@ def table(status: "Status") -> list[str]:
         "up": f"{_time(status.uptime_s)}, edgevoice {status.version}, process {status.pid}",
         "hears": _hears(status),
         "audio lost": _counts(status.overruns, f", {status.lost_s:g} s in all"),
-        "deaf": _counts(status.deaf, f", heard again {_times(status.reopened)}"),
+        "deaf": _counts(status.deaf, f"; heard again: {_times(status.reopened)}"),
         "waiting": ", ".join(f"{name} {seconds:.2f} s" for name, seconds in status.queues_s.items()),
         "hangs": ", ".join(f"{name} for {_time(status.workers_s[name])}" for name in status.hung),
         "last wake": _wake(status),
@@ -113,7 +113,7 @@ def _counts(counts: dict[str, int], more: str = "") -> str:
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
 
 
 def _time(seconds: float) -> str:
