@@ -9,7 +9,7 @@ import msgspec
 from edgevoice.config import TASKS, Config
 from edgevoice.parts import Parts
 
-AT_START = ("assistant.stop_deadline", "logging.format")
+AT_START = ("input.gated", "assistant.stop_deadline", "logging.format")
 """Keys that are read when the process starts; a change of theirs waits for the next start, and a warning says so."""
 
 T = TypeVar("T")

@@ -98,6 +98,13 @@ class InputOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         int,
         Meta(description="Samples per block at 16 kHz: fewer react sooner, more cost less.", ge=128, le=8_000),
     ] = BLOCK
+    gated: Annotated[
+        bool,
+        Meta(
+            description="The microphone gives digital silence while nobody speaks, as noise gates and some echo "
+            "cancellers do: do not take that for deafness."
+        ),
+    ] = False
 
 
 class OutputOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

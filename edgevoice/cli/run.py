@@ -118,7 +118,7 @@ async def _listen(
             if not notifier.listens:
                 raise
     opener = MicrophoneOpener(config.input)
-    ear = Ear(opener, first=first, muted=muted, inventory=inventory)
+    ear = Ear(opener, first=first, muted=muted, gated=config.input.gated, inventory=inventory)
     health = Health(device="" if first is None else first.name)
     stopwatch = Stopwatch()
 
