@@ -63,6 +63,10 @@ class FakeAssistant:
     def push_to_talk(self) -> None:
         self.asked.append("talk")
 
+    @property
+    def recordings(self) -> str | None:
+        return "/turns"
+
     def queues(self) -> Mapping[str, float]:
         return {"wake word": 0.25}
 
@@ -149,6 +153,7 @@ def test_the_status_is_that_of_the_assistant(tmp_path: Path) -> None:
         status = await rig.status()
         assert (status.state, status.frames, status.starts) == ("listening", 100, 1)
         assert status.queues_s == {"wake word": 0.25}
+        assert status.recordings == "/turns"
         assert status.workers_s == {"wake": 0.0, "sound": 0.0}
         assert [use.engine for use in status.models] == ["hibari"]
         assert "edgevoice_frames_total 100\n" in str((await rig.ask("metrics")).metrics)

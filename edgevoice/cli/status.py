@@ -56,6 +56,7 @@ def table(status: "Status") -> list[str]:
         "degraded": f"by {status.level}" if status.level else "",
         "starts": _starts(status),
         "models": ", ".join(f"{use.task} {use.engine} {use.model} ({use.version})" for use in status.models),
+        "recordings": f"every turn is kept in {status.recordings}" if status.recordings else "",
         "machine": _machine(status),
     }
     return [f"{name:<11} {visible(text)}" for name, text in rows.items() if text]

@@ -36,6 +36,9 @@ class Attended(Protocol):
     @property
     def parts(self) -> Parts: ...
 
+    @property
+    def recordings(self) -> str | None: ...
+
     async def run(self) -> None: ...
 
     def push_to_talk(self) -> None: ...
@@ -85,6 +88,7 @@ class Attendant:
         self._muting = asyncio.Lock()
         self._defect: BaseException | None = None
         health.queues = assistant.queues
+        health.recordings = lambda: assistant.recordings
         health.workers = lambda: (*assistant.parts.workers, sound)
         health.models = models(assistant.config)
         assistant.on_processed = self._watchdog.processed

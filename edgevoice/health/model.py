@@ -55,6 +55,8 @@ class Health:
         """What is used for which task."""
         self.starts: tuple[int, int] | None = None
         """How often the service was started, and how often of these uncleanly; None when nothing is kept."""
+        self.recordings: Callable[[], str | None] = lambda: None
+        """Tells where turns are recorded."""
         self.queues: Callable[[], Mapping[str, float]] = dict
         """Tells who listens and how many seconds of audio wait for it."""
         self.workers: Callable[[], Iterable[Busy]] = tuple
@@ -238,6 +240,7 @@ class Health:
             last_fault=self._fault(now),
             reloads=self._reloads,
             reloads_rejected=self._rejected,
+            recordings=self.recordings(),
             starts=None if self.starts is None else self.starts[0],
             unclean_starts=None if self.starts is None else self.starts[1],
             models=tuple(self.models),

@@ -98,6 +98,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     last_wake: LastWake | None
     last_turn: LastTurn | None
     last_fault: LastFault | None
+    recordings: str | None
+    """Where the sound of every turn is kept, when that is asked for."""
     reloads: int
     """Changed configurations that were put in force."""
     reloads_rejected: int
