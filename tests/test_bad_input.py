@@ -140,7 +140,7 @@ def test_a_microphone_without_a_speaker_says_what_to_do(
 ) -> None:
     from edgevoice.audio.devices import explain_absence
 
-    def none(_: OutputOptions) -> None:
+    def none(_: OutputOptions, *, patient: bool) -> None:
         raise explain_absence(record=False, dev=empty_folder)
 
     monkeypatch.setattr("edgevoice.audio.devices.has_sound_card", lambda **_: True)
