@@ -37,7 +37,6 @@ class Recorder:
         self._worker = Worker("recordings")
         self._pieces: list[Audio] = []
         self._events: list[Event] = []
-        self._length = 0
         self._waiting = 0
         self._lock = threading.Lock()
         self._timer: asyncio.TimerHandle | None = None
@@ -70,13 +69,13 @@ class Recorder:
                 self._keep(pieces, events, event.outcome)
 
     def _push(self, audio: Audio) -> None:
-        if self._length < LONGEST * RATE:
+        begin = self._pieces[0].start if self._pieces else audio.start
+        if audio.end - begin <= LONGEST * RATE:  # in capture time: a gap is silence in the file
             self._pieces.append(audio)
-            self._length += len(audio)
 
     def _stop(self) -> tuple[list[Audio], list[Event]]:
         found = self._pieces, self._events
-        self._pieces, self._events, self._length, self._recording = [], [], 0, False
+        self._pieces, self._events, self._recording = [], [], False
         self._hub.on_audio = None
         return found
 

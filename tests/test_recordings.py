@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import LEVELS, seconds
-from stage import Engines, reader, staged
+from stage import Engines, Played, reader, staged
 
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.errors import OutputError
 from edgevoice.events import Reloaded, ReloadRejected, TurnEnded, Wake
 from edgevoice.flow.hub import Hub
-from edgevoice.recorder import WAITING, Recorder
+from edgevoice.recorder import LONGEST, WAITING, Recorder
 from edgevoice.recordings import Options, Shelf, wav
 
 COMMAND = "...............WWWW......ooookkkk"
@@ -163,6 +163,22 @@ def test_a_gap_in_the_capture_is_silence() -> None:
     assert len(wav([])) == 44
 
 
+def test_a_turn_that_never_ends_is_kept_in_bounds(tmp_path: Path) -> None:
+    async def go() -> None:
+        hub = Hub(Played(), preroll=RATE, on_gap=lambda lost, at: None)
+        recorder = Recorder(shelf(tmp_path, lambda: 1e9, megabytes=10), hub)
+        recorder.observe(Wake(at=0, by="push", model="", phrase="", score=1.0))
+        for start in (*range(0, 200 * RATE, RATE), 10_000 * RATE):  # and then a gap of hours
+            assert hub.on_audio is not None
+            hub.on_audio(Audio(np.ones(RATE, np.int16), start=start))
+        recorder.observe(TurnEnded(at=0, outcome="answered"))
+        assert hub.on_audio is None
+        await recorder.close()
+
+    asyncio.run(go())
+    assert len(read(next(tmp_path.glob("*.wav")))) == LONGEST * RATE
+
+
 def test_a_disk_that_hangs_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,8 +192,6 @@ def test_a_disk_that_hangs_holds_up_nobody(
     monkeypatch.setattr(Shelf, "keep", hang)
 
     async def go() -> None:
-        from stage import Played
-
         hub = Hub(Played(), preroll=RATE, on_gap=lambda lost, at: None)
         recorder = Recorder(shelf(tmp_path, lambda: 1e9), hub)
         for _ in range(10):
