@@ -166,7 +166,7 @@ def test_talk_begins_a_turn_unless_nothing_would_be_heard(tmp_path: Path) -> Non
         with pytest.raises(DaemonError, match="it is starting"):
             await rig.ask("talk")
         rig.attendant.talk_now()
-        rig.assistant.on_processed(160)
+        rig.assistant.emit(events.Listening(at=0))
         assert "speak now" in (await rig.ask("talk")).told
         rig.attendant.talk_now()
         rig.assistant.emit(events.Deaf(at=0, cause="device", why="unplugged"))

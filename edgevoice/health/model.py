@@ -68,6 +68,8 @@ class Health:
         self._began = clock()
         self._shown: tuple[State, float] = ("starting", self._began)
         self._processing = False
+        self._listens = False
+        """The assistant has begun to listen, if to nothing yet."""
         self._deaf: events.Deaf | None = None
         self._muted = False
         self._in_turn = False
@@ -131,6 +133,7 @@ class Health:
                 self._device = event.device
             case events.Muted():
                 self._deaf, self._muted = None, True
+                self._listens = True
             case events.Degraded():
                 self._degraded = event if event.level else None
             case events.Reloaded():
@@ -140,9 +143,10 @@ class Health:
             case events.Fault():
                 self._faults[event.error] += 1
                 self._last_fault = now, event
+            case events.Listening():
+                self._listens = True
             case (
-                events.Listening()
-                | events.SpeechStarted()
+                events.SpeechStarted()
                 | events.Partial()
                 | events.SpeechEnded()
                 | events.Transcript()
@@ -169,7 +173,7 @@ class Health:
     @property
     def hears(self) -> bool:
         """What is said now would be heard."""
-        return self._processing and not self._muted and self._deaf is None
+        return self._listens and not self._muted and self._deaf is None
 
     @property
     def deaf(self) -> events.Deaf | None:
