@@ -60,7 +60,7 @@ def unit(name: str, program: Path, models: Path | None) -> str:
                 place=str(path),
                 remedy="install edgevoice in /opt/edgevoice",
             )
-    written = text(name).replace(f"ExecStart={PLACEHOLDER} ", f"ExecStart={program} ")
+    written = text(name).replace(f"={PLACEHOLDER} ", f"={program} ")
     if models is not None:
         written = written.replace(
             "\n[Install]", f"\n# As it was when this was installed.\nEnvironment=EDGEVOICE_MODELS={models}\n\n[Install]"

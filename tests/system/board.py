@@ -24,6 +24,9 @@ T = TypeVar("T")
 UNIT = "edgevoice.service"
 EDGEVOICE = "/opt/edgevoice/bin/edgevoice"
 
+ANSWERED = r"turn answered: .*\bLightOn\b"
+"""What the journal says of a turn: what it was about, without a word of what was said."""
+
 SOUND = """[Service]
 Environment=PULSE_SERVER=unix:/srv/sound/native PULSE_COOKIE=/srv/sound/cookie PULSE_CLIENTCONFIG=/dev/null
 Environment=ALSA_CONFIG_PATH=/srv/sound/asound.conf
@@ -38,7 +41,8 @@ intents:
     response: The network is {result.output}.
 """
 TRY_NETWORK = '''
-"""Tries every way out of the sandbox of the service, and says "open" where there is one."""
+"""Tries every way out of the sandbox of the service, and writes down those that are open."""
+import json
 import os
 import socket
 
@@ -49,9 +53,10 @@ for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PAC
             socket.socket(family, kind).close()
         except OSError:
             continue
-        ways.append((family, kind))
-interfaces = sorted(os.listdir("/sys/class/net"))
-print("open" if ways else "closed", flush=True)
+        ways.append((family.name, kind.name))
+with open("/var/lib/edgevoice/ways.json", "w") as file:
+    json.dump({"ways": ways, "user": os.getuid()}, file)
+print("open" if ways else "closed")
 '''
 
 
@@ -132,7 +137,7 @@ class Board:
 
     def light(self) -> None:
         """A whole turn."""
-        self.command("Hey Jarvis, turn on the kitchen light.", "The kitchen light is on")
+        self.command("Hey Jarvis, turn on the kitchen light.", ANSWERED)
 
     def dropin(self, name: str, text: str | None) -> None:
         """Have a drop-in of the service until the next boot, or have it no more."""

@@ -3,13 +3,14 @@
 import ctypes
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board import EDGEVOICE, PACK, SOUND, TRY_NETWORK, UNIT, Board, room_noise
+from board import ANSWERED, EDGEVOICE, PACK, SOUND, TRY_NETWORK, UNIT, Board, room_noise
 
 from edgevoice.config import load, models_of
 from edgevoice.modelstore import ModelStore
@@ -95,8 +96,9 @@ def test_it_runs_as_its_own_user_without_privileges(board: Board) -> None:
 
 def test_no_packet_leaves_during_a_turn(board: Board) -> None:
     board.light()
-    said = board.command("Hey Jarvis, check the network.", r"The network is (closed|open)")
-    assert "The network is closed" in said
+    board.command("Hey Jarvis, check the network.", r"turn answered: .*\bTryNetwork\b")
+    found = json.loads(board.read("/var/lib/edgevoice/ways.json"))
+    assert found == {"ways": [], "user": int(board.machine.run("id", "-u", "edgevoice").stdout)}
     lines = board.read(f"/proc/{board.pid}/net/dev").splitlines()[2:]
     (loopback,) = lines  # its network namespace has nothing else
     name, counts = loopback.split(":")
@@ -157,18 +159,17 @@ def test_a_hung_thread_is_noticed(board: Board) -> None:
 
 
 def _busiest_thread(pid: int) -> int:
-    """The thread, other than the main one, that works most while nothing is said: that of wake word detection."""
-
-    def worked() -> dict[int, int]:
-        ticks = {}
+    """The thread of Python's that works most while nothing is said: that of wake word detection. Threads of the sound
+    libraries, which may work as much, wait in poll(2)."""
+    worked: dict[int, list[int]] = {}
+    polling = set()
+    for _ in range(200):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            ticks[int(task.name)] = int((task / "schedstat").read_text().split()[0])
-        return ticks
-
-    before = worked()
-    time.sleep(4.0)
-    after = worked()
-    spent = {task: ticks - before.get(task, 0) for task, ticks in after.items() if task != pid}
+            worked.setdefault(int(task.name), []).append(int((task / "schedstat").read_text().split()[0]))
+            if "poll" in (task / "wchan").read_text():
+                polling.add(int(task.name))
+        time.sleep(0.02)
+    spent = {task: ticks[-1] - ticks[0] for task, ticks in worked.items() if task not in polling | {pid}}
     return max(spent, key=lambda task: spent[task])
 
 
@@ -214,7 +215,7 @@ def test_mute_outlives_a_crash(board: Board) -> None:
         board.eventually(lambda: board.pid not in (0, pid) and _state(board) == "muted", BACK, "it is back, and muted")
         since = board.now()
         board.card.play_into_microphone(board.speech("Hey Jarvis, turn on the kitchen light."))
-        assert "kitchen" not in board.said(since)
+        assert "turn" not in board.said(since)
     finally:
         board.edgevoice("unmute")
     board.light()
@@ -303,7 +304,7 @@ def test_a_user_can_have_a_service_of_their_own(board: Board) -> None:
     edgevoice("install")
     assert edgevoice("status").startswith("active")
     board.card.play_into_microphone(board.speech("Hey Jarvis, turn on the kitchen light."))
-    board.eventually(lambda: "kitchen light is on" in edgevoice("logs"), 15, "the user's service answers")
+    board.eventually(lambda: re.search(ANSWERED, edgevoice("logs")), 15, "the user's service answers")
     assert "nothing had to be changed" in edgevoice("install")
     assert "left for you: /home/ada/.config/edgevoice" in edgevoice("uninstall")
     left = board.machine.run("find", "/home/ada", "-name", "*edgevoice*").stdout.split()
@@ -313,7 +314,7 @@ def test_a_user_can_have_a_service_of_their_own(board: Board) -> None:
 
 def test_uninstalling_leaves_the_configuration_alone(board: Board) -> None:
     """The last test: there is nothing to test behind it."""
-    board.dropin("sound", None)
+    board.machine.run("rm", "-r", f"/run/systemd/system/{UNIT}.d")  # the test's own
     result = json.loads(board.edgevoice("service", "uninstall", "--json").stdout)
     assert result["left"] == ["/etc/edgevoice"]
     found = board.machine.run("find", "/etc", "/var/lib", "/run", "-xdev", "-name", "*edgevoice*").stdout.split()
