@@ -121,6 +121,8 @@ class _Desk:
         try:
             if refusal := self._refusal(writer):
                 await self._say(writer, Answer(ok=False, error=refusal))
+                writer.write_eof()
+                await self._ignore(reader)
                 return
             while line := await self._line(reader, writer):
                 await self._say(writer, await self._do(line))
@@ -131,6 +133,12 @@ class _Desk:
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(self._patience):
                     await writer.wait_closed()
+
+    async def _ignore(self, reader: asyncio.StreamReader) -> None:
+        """Take what is still being sent: closed before, the kernel would drop our answer together with it."""
+        async with asyncio.timeout(self._patience):
+            while await reader.read(LONGEST):
+                pass
 
     def _refusal(self, writer: asyncio.StreamWriter) -> str:
         connection: socket.socket = writer.get_extra_info("socket")
