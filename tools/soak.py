@@ -28,6 +28,7 @@ from edgevoice.audio.pcm import RATE, Int16, concatenate
 from edgevoice.bench.procfs import status
 from edgevoice.config import load
 from edgevoice.engines import registry
+from edgevoice.health.ask import ask
 from edgevoice.modelstore import ModelStore
 from tools.daemon_process import Daemon
 from tools.soundcard import MICROPHONE, virtual_sound_card
@@ -56,6 +57,8 @@ ANSWERED_WITHIN: Final = 8.0
 """Seconds after a command in which its intent belongs to it. The next one begins later."""
 SAMPLE_EVERY: Final = 10.0
 """Seconds of the clock between two looks at the process."""
+COUNTED: Final = ("rss_mb", "threads", "files", "tasks", "waiting_s")
+"""What must not grow; the last two are known of a daemon that can be asked."""
 SETTLED: Final = 0.2
 """Share of the run after which growth counts: before, caches fill."""
 
@@ -111,8 +114,9 @@ class Script:
 class Watch:
     """Looks at a process from time to time, in a thread."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, socket: Path | None = None) -> None:
         self._pid = pid
+        self._socket = socket
         self._stop = threading.Event()
         self.samples: list[dict[str, float]] = []
         self._thread = threading.Thread(target=self._run, name="watch")
@@ -125,9 +129,13 @@ class Watch:
                 found = status(self._pid)
                 files = len(list(Path(f"/proc/{self._pid}/fd").iterdir()))
             except OSError:
-                return
+                return  # it has ended
             seconds = round(time.monotonic() - began, 1)
-            self.samples.append({"s": seconds, "rss_mb": found["VmRSS"], "threads": found["Threads"], "files": files})
+            look = {"s": seconds, "rss_mb": found["VmRSS"], "threads": found["Threads"], "files": float(files)}
+            if self._socket is not None:
+                told = ask("status", paths=[self._socket]).status or {}
+                look |= {"tasks": float(told["tasks"]), "waiting_s": max(told["queues_s"].values(), default=0.0)}
+            self.samples.append(look)
 
     def stop(self) -> list[dict[str, float]]:
         self._stop.set()
@@ -170,11 +178,11 @@ def replay(script: Script, hours: float) -> tuple[Sequence[Mapping[str, Any]], l
 def live(script: Script, minutes: float) -> tuple[Sequence[Mapping[str, Any]], list[dict[str, float]], int]:
     """The daemon hears so many minutes at a virtual microphone; its positions are those of the script plus a constant,
     which the first command shows."""
-    with virtual_sound_card() as card, tempfile.TemporaryDirectory(prefix="edgevoice-") as folder:
-        daemon = Daemon(environment={**card.environment, "XDG_RUNTIME_DIR": folder, "XDG_STATE_HOME": folder})
+    with virtual_sound_card() as card:
+        daemon = Daemon(environment=card.environment)
         try:
             daemon.wait_for("listening")
-            watch = Watch(daemon.process.pid)
+            watch = Watch(daemon.process.pid, daemon.socket)
             command = ["pacat", "--playback", f"--device={MICROPHONE}", "--format=s16le", "--channels=1", "--raw"]
             command += [f"--rate={RATE}", "--latency-msec=100"]
             with subprocess.Popen(command, env={**os.environ, **card.environment}, stdin=subprocess.PIPE) as player:
@@ -227,7 +235,7 @@ def account(
 
 def slope(looks: Sequence[Mapping[str, float]], name: str) -> float | None:
     """Growth an hour by least squares, after ``SETTLED``; None where there are fewer than ten looks."""
-    kept = looks[round(SETTLED * len(looks)) :]
+    kept = [look for look in looks[round(SETTLED * len(looks)) :] if name in look]
     if len(kept) < 10:
         return None
     seconds = np.array([look["s"] for look in kept])
@@ -258,8 +266,8 @@ def main() -> int:
         "heard_hours": round(script.position / RATE / 3600, 3),
         "commands": len(script.said),
         **{name: len(items) for name, items in found.items()},
-        "rss_mb": [looks[0]["rss_mb"], looks[-1]["rss_mb"]] if looks else None,
-        "growth_an_hour": {name: slope(looks, name) for name in ("rss_mb", "threads", "files")},
+        "first_and_last": {name: [looks[0][name], looks[-1][name]] for name in COUNTED if looks and name in looks[0]},
+        "growth_an_hour": {name: slope(looks, name) for name in COUNTED},
         "answer": drift(events),
         "details": found,
     }

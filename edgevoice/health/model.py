@@ -1,5 +1,6 @@
 """The health of a running assistant, kept from its events. What is shown anywhere is a view of its ``snapshot``."""
 
+import asyncio
 import os
 import time
 from collections import Counter, deque
@@ -234,6 +235,7 @@ class Health:
             lost_s=round(self._lost / RATE, 3),
             queues_s={name: round(seconds, 3) for name, seconds in self.queues().items()},
             workers_s={worker.name: _round(worker.busy()) for worker in self.workers()},
+            tasks=_tasks(),
             hung=self.hung(),
             wakes=dict(self._wakes),
             turns=dict(self._turns),
@@ -285,3 +287,10 @@ class Health:
 
 def _round(value: float) -> float:
     return round(value, 1)
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # no loop runs here
+        return 0

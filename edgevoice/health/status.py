@@ -86,6 +86,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Who listens -> audio that waits for it."""
     workers_s: dict[str, float]
     """Thread -> since when the step in it has been running; 0 when it is idle."""
+    tasks: int
+    """Of the event loop: a few more in a turn, and always as many afterwards."""
     hung: tuple[str, ...]
     """The threads whose step takes longer than any can; the watchdog is no longer fed."""
     wakes: dict[str, int]
