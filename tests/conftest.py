@@ -1,10 +1,14 @@
 """Fixtures for all tests. What belongs to one subject lives in a module of its own beside its tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from edgevoice.modelstore import ModelStore
+
+# They boot a system in a folder, which takes root and minutes: make test-system runs them, and make test does not.
+collect_ignore = [] if os.environ.get("EDGEVOICE_SYSTEM_TESTS") else ["system"]
 
 
 class InstallingStore(ModelStore):
