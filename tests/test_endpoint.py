@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +164,22 @@ def test_in_noise_the_vad_alone_decides() -> None:
     noise = [(0.0, loud(1000, 1000, 1000, 1000))] * 40
     ended = sounds([*speech, *noise])[-1]
     assert ended == Ended(end=10 * FRAME, at=26 * FRAME, reason="silence")
+
+
+@pytest.mark.parametrize(
+    ("level", "went_on", "hesitant"),
+    [(10, False, False), (500, False, False), (600, False, True), (10, True, True)],  # 15 dB below 3000 are 533
+)
+def test_who_paused_before_or_may_have_in_the_noise_is_hesitant(level: int, went_on: bool, hesitant: bool) -> None:
+    endpoint = Endpoint(OPTIONS, 0)
+    speech = [(0.9, loud(3000, 3000, 3000, 3000))] * 10
+    silence = [(0.0, loud(9000, level, level, level)), (0.0, loud(level, level, level, level))] * 2
+    for index, (probability, audio) in enumerate(
+        [*speech, *silence, *speech, *silence] if went_on else [*speech, *silence]
+    ):
+        at = index * FRAME
+        endpoint.push(SpeechScore(probability, at, at + FRAME), Audio(audio.samples, start=at))
+    assert endpoint.hesitant is hesitant
 
 
 @given(st.lists(st.floats(0, 1), max_size=400))

@@ -36,7 +36,7 @@ def patience(hypothesis: Hypothesis, automaton: Automaton | None, options: Optio
     """Seconds of silence that end the utterance, if that is all that was said; None when nobody can tell.
 
     Args:
-        hesitant: the speaker has paused before.
+        hesitant: the speaker has paused before, or may have in the noise.
     """
     if hypothesis.ending == "unfinished":
         return options.silence_unfinished

@@ -20,6 +20,10 @@ DEPTH = 20.0
 Therefore silence is counted from where the sound has become so many dB quieter than the utterance is on average, if the
 VAD lets go after that. From 18 to 24 dB hardly matters. In noise that is less far below, the VAD alone decides."""
 
+NOISY = 15.0
+"""Where a pause is not so many dB quieter than the speech, the VAD misses the short ones: half the commands are so in
+noise whose loudest moment is 10 dB below that of the speech."""
+
 EndReason = Literal["complete", "silence", "no_speech", "too_long"]
 
 
@@ -153,14 +157,19 @@ class Endpoint:
         self._paused = False
         self._ended = False
         self._silence = options.silence  # that ends the utterance
-        self.hesitant = False
-        """Whether the speaker has gone on after a pause before."""
+        self._gone_on = False  # after a pause
+        self._floor = 0.0  # power of the quietest frame of this pause
         self._reason: EndReason = "silence"
 
     @property
     def speaking(self) -> bool:
         """Whether the last frame was speech."""
         return self._speaking
+
+    @property
+    def hesitant(self) -> bool:
+        """In a pause: whether the speaker has gone on after one before, or has made none that could be heard."""
+        return self._gone_on or self._floor > self._power / max(self._steps, 1) * 10 ** (-NOISY / 10)
 
     def push(self, score: SpeechScore, audio: Audio | None = None) -> list[Change]:
         """Take the next frame, give what it changes. Nothing comes after Ended.
@@ -186,10 +195,13 @@ class Endpoint:
                 changes.append(Started(self._begin))
             if self._glanced or self._paused:
                 self._glanced = self._paused = False
-                self.hesitant = True
+                self._gone_on = True
                 self._silence, self._reason = options.silence, "silence"
                 changes.append(Resumed())
         else:
+            if audio is not None:
+                power = float(np.square(audio.since(score.start).samples, dtype=np.float64).mean())
+                self._floor = power if self._speaking else min(power, self._floor)
             self._speaking = False
             if not self._started:
                 if self._quiet >= options.pause:  # too short to be an utterance: forget it
