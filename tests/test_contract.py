@@ -41,6 +41,8 @@ def load(store: ModelStore) -> Iterator[Callable[[str, str], Any]]:
             options = None
             if (task, name) == ("wake", "microwakeword"):
                 options = registry.options_type(task, name)(models=("alexa", "hey_jarvis"))
+            if (task, name) == ("wake", "openwakeword"):
+                options = registry.options_type(task, name)(models=("oww-alexa", "oww-hey_jarvis"))
             if (task, name) == ("asr", "vosk"):
                 options = registry.options_type(task, name)(model="vosk-ko")
             loaded[task, name] = fakes[task]() if name == "fake" else registry.load(task, name, options, store)

@@ -12,6 +12,7 @@ from edgevoice.errors import ConfigError, EngineBrokenError, EngineMissingError
 
 ENGINES: dict[tuple[str, str], str] = {
     ("wake", "microwakeword"): "edgevoice.engines.wake.microwakeword",
+    ("wake", "openwakeword"): "edgevoice.engines.wake.openwakeword",
     ("vad", "silero"): "edgevoice.engines.vad.silero",
     ("asr", "whisper"): "edgevoice.engines.asr.whisper",
     ("asr", "vosk"): "edgevoice.engines.asr.vosk",

@@ -1,0 +1,130 @@
+"""openWakeWord: files of words and their cards, and the features that the words share."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from edgevoice.audio.pcm import RATE, Audio, Float32
+from edgevoice.engines.wake import embedding, openwakeword, wordfile
+from edgevoice.errors import ModelError
+from edgevoice.modelstore import ModelStore
+
+
+def made(path: Path, shape: Sequence[int] = (1, 16, 96)) -> Path:
+    """A network whose score is the mean of the vectors' absolute values, over 100."""
+    nodes = [
+        helper.make_node("Abs", ["x"], ["size"]),
+        helper.make_node("ReduceMean", ["size"], ["mean"], axes=list(range(1, len(shape))), keepdims=0),
+        helper.make_node("Mul", ["mean", "scale"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["score"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "word",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [1, 1])],
+        [
+            helper.make_tensor("scale", TensorProto.FLOAT, [], [0.01]),
+            helper.make_tensor("shape", TensorProto.INT64, [2], [1, 1]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_word_and_its_card(tmp_path: Path) -> None:
+    file = made(tmp_path / "hey_you.onnx")
+    bare = wordfile.read(file)
+    assert (bare.info.name, bare.info.phrase, bare.info.threshold, bare.info.patience) == ("hey_you", "hey you", 0.5, 1)
+    card = {"phrase": "Hey, you!", "threshold": 0.83, "patience": 2, "recipe": {"seed": 7}}
+    file.with_suffix(".json").write_text(json.dumps(card))
+    word = wordfile.read(file)
+    assert (word.info.name, word.info.phrase, word.info.threshold, word.info.patience) == (
+        "hey_you",
+        "Hey, you!",
+        0.83,
+        2,
+    )
+    assert word.score(np.full((16, 96), -40.0, np.float32)) == pytest.approx(0.4)
+    assert word.score(np.full((16, 96), 1e6, np.float32)) == 1.0  # a share, whatever the network says
+
+
+def test_a_word_is_found_by_its_file_its_card_and_its_folder(tmp_path: Path) -> None:
+    file = made(tmp_path / "hey_you.onnx")
+    card = file.with_suffix(".json")
+    card.write_text("{}")
+    for name in embedding.MEL, embedding.EMBEDDING:  # of the features, which may lie beside it
+        (tmp_path / name).touch()
+    for path in (file, card, tmp_path):
+        assert wordfile.find(str(path), path) == file
+    made(tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="2 files"):
+        wordfile.find("x", tmp_path)
+    with pytest.raises(ModelError, match="ends in"):
+        wordfile.find("x", tmp_path / "word.pt")
+
+
+@pytest.mark.parametrize(
+    ("card", "complaint"),
+    [
+        ("{", "no readable JSON"),
+        ('{"threshold": 2}', "threshold"),
+        ('{"phrase": 1}', "phrase"),
+        ("[]", "object"),
+    ],
+)
+def test_mistakes_of_a_card(tmp_path: Path, card: str, complaint: str) -> None:
+    file = made(tmp_path / "word.onnx")
+    file.with_suffix(".json").write_text(card)
+    with pytest.raises(ModelError, match=complaint) as caught:
+        wordfile.read(file)
+    assert "word.json" in str(caught.value)
+
+
+def test_models_of_another_kind(tmp_path: Path, store: ModelStore) -> None:
+    with pytest.raises(ModelError, match=r"its input is tensor\(float\) \[1, 76, 32\]"):
+        wordfile.read(made(tmp_path / "other.onnx", (1, 76, 32)))
+    with pytest.raises(ModelError, match="'microwakeword'"):
+        wordfile.read(store.path("alexa") / "alexa.tflite")
+    (tmp_path / "broken.tflite").write_bytes(b"no model")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        wordfile.read(tmp_path / "broken.tflite")
+    with pytest.raises(ModelError, match="no such file"):
+        wordfile.read(tmp_path / "none.onnx")
+    folder = store.path("openwakeword-features")
+    (tmp_path / embedding.MEL).symlink_to(folder / embedding.EMBEDDING)
+    with pytest.raises(ModelError, match=r"melspectrogram.tflite"):
+        embedding.Front(tmp_path)
+
+
+def test_words_share_the_features(tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [made(tmp_path / f"word{number}.onnx") for number in range(4)]
+    engine = openwakeword.load(openwakeword.Options(models=tuple(map(str, files))), store)
+    vectors, embed = [], embedding.Front.embed
+
+    def counted(front: embedding.Front, mels: Float32) -> Float32:
+        vectors.append(embed(front, mels))
+        return vectors[-1]
+
+    monkeypatch.setattr(embedding.Front, "embed", counted)
+    noise = Audio(np.random.default_rng(1).integers(-3000, 3000, RATE, np.int16), start=320)
+    scores = engine.open().feed(noise)
+    assert len(vectors) == RATE // embedding.STEP
+    assert [score.model for score in scores[:5]] == [0, 1, 2, 3, 0]
+    assert scores[0].end == 320 + embedding.STEP  # from the first step on: what was before counts as a quiet room
+    assert len({score.score for score in scores[:4]}) == 1
+    assert scores[0].score != scores[-1].score
+    engine.close()
+
+
+def test_two_words_of_one_name(tmp_path: Path, store: ModelStore) -> None:
+    (tmp_path / "a").mkdir()
+    files = made(tmp_path / "word.onnx"), made(tmp_path / "a" / "word.onnx")
+    with pytest.raises(ModelError, match="another word called 'word'"):
+        openwakeword.load(openwakeword.Options(models=tuple(map(str, files))), store)
