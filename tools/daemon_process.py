@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Daemon:
             text=True,
         )
         self.events: list[dict[str, Any]] = []
+        self.came: list[float] = []
+        """When each of them came, by ``time.monotonic``."""
         self.complaints = ""
         self._changed = threading.Condition()
         self._readers = [threading.Thread(target=self._read_events), threading.Thread(target=self._read_complaints)]
@@ -41,6 +44,7 @@ class Daemon:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with self._changed:
+                self.came.append(time.monotonic())
                 self.events.append(json.loads(line))
                 self._changed.notify_all()
         with self._changed:

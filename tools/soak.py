@@ -23,15 +23,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from edgevoice.audio.convert import resample
-from edgevoice.audio.pcm import RATE, Int16, concatenate
+from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.bench.procfs import status
-from edgevoice.config import load
-from edgevoice.engines import registry
 from edgevoice.health.ask import ask
-from edgevoice.modelstore import ModelStore
 from tools.daemon_process import Daemon
 from tools.soundcard import MICROPHONE, virtual_sound_card
+from tools.spoken import WAKE, in_room, speak
 
 COMMANDS: Final = {
     "what time is it?": "Time",
@@ -51,8 +48,6 @@ TALK: Final = (
     "Did you see where I left the keys to the old cupboard?",
     "I should call my brother tonight, his daughter has her birthday.",
 )
-NOISE: Final = 40.0
-"""Standard deviation of the room's noise, of 32767."""
 ANSWERED_WITHIN: Final = 8.0
 """Seconds after a command in which its intent belongs to it. The next one begins later."""
 SAMPLE_EVERY: Final = 10.0
@@ -77,14 +72,9 @@ class Script:
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
-        config = load(None)
-        voice = registry.load("tts", config.tts.engine, config.tts.chosen, ModelStore())
-        self._commands = [
-            (resample(concatenate(list(voice.synthesize(f"Hey Jarvis, {text}"))).samples, voice.rate, RATE), intent)
-            for text, intent in COMMANDS.items()
-        ]
-        self._talk = [resample(concatenate(list(voice.synthesize(text))).samples, voice.rate, RATE) for text in TALK]
-        voice.close()
+        said = speak([f"{WAKE}, {text}" for text in COMMANDS] + list(TALK))
+        self._commands = list(zip(said, COMMANDS.values(), strict=False))
+        self._talk = said[len(COMMANDS) :]
         self.said: list[Said] = []
         self.position = 0
         """Samples given so far."""
@@ -106,9 +96,7 @@ class Script:
     def _loud(self, samples: Int16) -> Int16:
         """At a loudness of its own, in the noise of the room."""
         self.position += len(samples)
-        noise = self._random.normal(0.0, NOISE, len(samples))
-        mixed = samples * self._random.uniform(0.3, 1.0) + noise
-        return np.clip(mixed, -32768, 32767).astype(np.int16)
+        return in_room(samples, self._random.uniform(0.3, 1.0), self._random)
 
 
 class Watch:
