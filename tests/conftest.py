@@ -1,6 +1,7 @@
 """Fixtures for all tests. What belongs to one subject lives in a module of its own beside its tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,13 @@ from edgevoice.modelstore import ModelStore
 
 # They boot a system in a folder, which takes root and minutes: make test-system runs them, and make test does not.
 collect_ignore = [] if os.environ.get("EDGEVOICE_SYSTEM_TESTS") else ["system"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_usual() -> None:
+    """Whoever starts the tests in the background, or with nohup, hands on that signals are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class InstallingStore(ModelStore):

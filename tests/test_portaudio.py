@@ -60,8 +60,9 @@ def test_what_nobody_waits_for_any_more_is_closed() -> None:
             await opening
         assert slow.discarded.is_set()
 
+    before = threading.enumerate()
     asyncio.run(main())
-    assert threading.enumerate() == [threading.main_thread()]
+    assert threading.enumerate() == before
 
 
 def test_an_error_of_the_job_is_the_error() -> None:

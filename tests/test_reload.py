@@ -26,8 +26,9 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
+    before = threading.enumerate()
     asyncio.run(work)
-    assert [thread for thread in threading.enumerate() if thread is not threading.main_thread()] == []
+    assert threading.enumerate() == before
 
 
 def test_only_what_changed_is_loaded_again(engines: Engines) -> None:
