@@ -1,7 +1,9 @@
 """Fixtures for all tests. What belongs to one subject lives in a module of its own beside its tests."""
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,16 @@ def signals_as_usual() -> None:
     """Whoever starts the tests in the background, or with nohup, hands on that signals are ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """A command that runs inside of a test sends the process's log to where stderr is then."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
 
 
 class InstallingStore(ModelStore):

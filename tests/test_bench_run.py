@@ -70,7 +70,8 @@ def test_the_configured_engine_is_first_and_its_options_count() -> None:
     assert labels(found)[:2] == ["tts piper 3 threads", "tts hibari 3 threads"]
     load: Any = found[0].load
     assert (load.load.options.speed, load.load.options.threads) == (1.5, 3)
-    assert labels(plan.specs("wake", wanted())) == ["wake microwakeword 1 thread", "wake openwakeword 1 thread *"]
+    ours = ["wake microwakeword 1 thread", "wake openwakeword 1 thread"]
+    assert labels(plan.specs("wake", wanted())) == [*ours, "wake openwakeword 1 thread *"]
     assert plan.specs("wake", wanted())[0].model == "okay_nabu+hey_jarvis"
 
 
