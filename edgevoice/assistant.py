@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import aclosing
 from datetime import datetime
 
 from edgevoice.audio.deafness import FOUND_SECONDS
@@ -11,7 +11,7 @@ from edgevoice.audio.ear import Ear
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import Config
-from edgevoice.engines.protocols import WakeSession
+from edgevoice.engines.protocols import VadEngine
 from edgevoice.errors import DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import (
     Deaf,
@@ -29,7 +29,8 @@ from edgevoice.events import (
 )
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
-from edgevoice.listen.wake import Detection, WakeDetector
+from edgevoice.listen.spot import Scorer, Spotter, gated
+from edgevoice.listen.wake import Detection
 from edgevoice.mute import MuteMemory
 from edgevoice.parts import Loader, Parts
 from edgevoice.recorder import Recorder
@@ -39,21 +40,21 @@ from edgevoice.turn import Memory, Turn
 
 log = logging.getLogger(__name__)
 
-PREROLL = 1.5
-"""Seconds the hub remembers: the longest a wake may be detected after the command began, and the warm-up of the VAD."""
+PREROLL = 3.0
+"""Seconds the hub remembers: the longest a wake may be detected after the command began, with the time that a second
+look may take, and the warm-up of the VAD."""
+ANEW = 1.5
+"""Seconds back from which detection that was exchanged listens: the longest wake word, which may have begun."""
+LOOK_PATIENCE = 1.0
+"""Seconds that a second look at a doubtful wake word may take, at a microphone. It takes 0.05 s, or longer while the
+recogniser is busy with a command. After this time the score alone decides."""
 WAKE_BACKLOG = 2.0
 """Seconds of audio that may wait for wake word detection before the oldest is dropped: more would only make it late."""
 
 
-@dataclass
-class _Spotter:
-    """What listens for the wake word."""
-
-    worker: Worker
-    session: WakeSession
-    detector: WakeDetector
-    since: int | None
-    """Where a new session begins to listen, in the past; None once it has."""
+def _vad(config: Config, parts: Parts) -> tuple[Worker, VadEngine] | None:
+    """What tells when wake words are listened for; None: always."""
+    return parts.engines.vad if gated(parts.wake[1], config.detection) else None
 
 
 def _muted() -> DeviceError:
@@ -114,7 +115,9 @@ class Assistant:
         self._stalled = False
         self._dropped = 0
         """Samples that the wake word's detection has missed while it was stalled."""
-        self._spotter: _Spotter | None = None
+        self._spotter: Spotter | None = None
+        self._listen_from: int | None = None
+        """Where a new spotter begins to listen, in the past; None once it has."""
         self._answered = 0
         """Where the last turn ended."""
         self._ready = asyncio.Event()
@@ -264,17 +267,17 @@ class Assistant:
                     await self._devices.change(before, config)
             await self._quiet()
         except BaseException:
-            if spotter is not None and fresh.wake != parts.wake:
-                spotter.worker.post(spotter.session.close)
+            if spotter is not None and (self._spotter is None or spotter.scorer is not self._spotter.scorer):
+                spotter.scorer.close()
             await self._loader.keep(parts)
             raise
         # From here to the end of the exchange nothing else runs, so that no turn sees half of it.
         self._config, self._parts = config, fresh
         self._turn = self._make_turn()
         old, self._spotter = self._spotter, spotter
-        if old is not None and old.session is not spotter.session:
-            old.worker.post(old.session.close)
-            spotter.since = max(self._hub.position - samples(PREROLL), self._answered)
+        if old is not None and old.scorer is not spotter.scorer:
+            old.scorer.close()
+            self._listen_from = max(self._hub.position - samples(ANEW), self._answered)
         if config.debug != before.debug:
             await self._record(shelf)
         await self._loader.keep(fresh)
@@ -301,17 +304,22 @@ class Assistant:
         if before is not None:
             await before.close()
 
-    async def _prepare_spotter(self, config: Config, parts: Parts) -> _Spotter:
+    async def _prepare_spotter(self, config: Config, parts: Parts) -> Spotter:
         """What will listen for the wake word; what does so now where nothing about it changes."""
-        now = self._spotter
+        now, before = self._spotter, self._parts
         assert now is not None
-        worker, engine = parts.wake
-        if parts.wake != self._parts.wake:
-            session = await worker.call(engine.open)
-            return _Spotter(worker, session, WakeDetector(engine.models, config.detection), None)
-        if config.detection != self._config.detection:
-            return _Spotter(worker, now.session, WakeDetector(engine.models, config.detection), None)
-        return now
+        same = parts.wake == before.wake and parts.engines.asr == before.engines.asr
+        vad = _vad(config, parts)
+        scorer = now.scorer
+        if parts.wake != before.wake or vad != _vad(self._config, before):
+            scorer = await Scorer.open(parts.wake, vad)
+        elif same and config.detection == self._config.detection:
+            return now
+        return self._make_spotter(scorer, config, parts)
+
+    def _make_spotter(self, scorer: Scorer, config: Config, parts: Parts) -> Spotter:
+        patience = None if self._hub.lossless else LOOK_PATIENCE
+        return Spotter(scorer, parts.wake[1], config.detection, parts.engines.asr, patience)
 
     async def _quiet(self) -> None:
         """Wait for a moment without a turn."""
@@ -326,9 +334,8 @@ class Assistant:
             raise
 
     async def _detect(self) -> None:
-        worker, engine = self._parts.wake
-        detector = WakeDetector(engine.models, self._config.detection)
-        self._spotter = _Spotter(worker, await worker.call(engine.open), detector, None)
+        scorer = await Scorer.open(self._parts.wake, _vad(self._config, self._parts))
+        self._spotter = self._make_spotter(scorer, self._config, self._parts)
         self._ready.set()
         if self._ear is not None and self._ear.muted:
             self._hub.break_off(_muted())
@@ -341,15 +348,16 @@ class Assistant:
                 await self._freshen(audio)
                 spotter = self._spotter  # a reload exchanges it, as a rule while this waits for audio
                 pieces = [audio]
-                if spotter.since is not None:
-                    pieces[:0] = [part.until(audio.start) for part in self._hub.past(spotter.since)]
-                    spotter.since = None
+                if self._listen_from is not None:
+                    pieces[:0] = [part.until(audio.start) for part in self._hub.past(self._listen_from)]
+                    self._listen_from = None
                 for piece in pieces:
-                    for found in spotter.detector.push(await spotter.worker.call(spotter.session.feed, piece)):
-                        self._spotted(found)
+                    async with aclosing(spotter.hear(piece)) as wakes:
+                        async for found in wakes:
+                            self._spotted(found)
                     self.on_processed(len(piece))
         finally:
-            self._spotter.worker.post(self._spotter.session.close)
+            self._spotter.scorer.close()
             self._hub.release()
 
     async def _freshen(self, audio: Audio) -> None:
@@ -358,13 +366,12 @@ class Assistant:
         if spotter is None or self._fresh_from is None or audio.start < self._fresh_from:
             return
         self._fresh_from = None
-        worker, engine = self._parts.wake
-        session = await worker.call(engine.open)
+        scorer = await Scorer.open(self._parts.wake, _vad(self._config, self._parts))
         if spotter is not self._spotter:  # a reload was faster
-            worker.post(session.close)
+            scorer.close()
             return
-        worker.post(spotter.session.close)
-        spotter.session, spotter.detector = session, WakeDetector(engine.models, self._config.detection)
+        spotter.scorer.close()
+        self._spotter = self._make_spotter(scorer, self._config, self._parts)
 
     def _taken(self) -> None:
         """The wake word's detection goes on."""
@@ -377,7 +384,16 @@ class Assistant:
         if self._ear is not None and self._ear.muted:
             return  # it was said before the mute
         model = found.model
-        self._begin(Wake(at=found.at, by="word", model=model.name, phrase=model.phrase, score=round(found.score, 3)))
+        confidence = None if found.confidence is None else round(found.confidence, 3)
+        wake = Wake(
+            at=found.at,
+            by="word",
+            model=model.name,
+            phrase=model.phrase,
+            score=round(found.score, 3),
+            confidence=confidence,
+        )
+        self._begin(wake)
 
     def _begin(self, wake: Wake) -> None:
         """Start a turn; one that is under way is interrupted. The speaker falls silent first: silence never waits."""

@@ -37,6 +37,9 @@ class Wake(_Event, frozen=True):
     """What was said to wake it, empty after a push."""
     score: float
     """Smoothed score that passed the threshold, 0..1; 1 after a push."""
+    confidence: float | None = None
+    """Of the recogniser that looked again, 0..1; null when it was not asked: the score was beyond doubt, or it was a
+    push."""
 
 
 class SpeechStarted(_Event, frozen=True):

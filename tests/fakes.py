@@ -90,6 +90,7 @@ class FakeWake:
     """Hears four ``W`` on end, towards the end of the last as real models do; a step is 10 ms."""
 
     models: Sequence[WakeModel] = (WakeModel("computer", "Computer", threshold=0.5, patience=3),)
+    heavy = False
 
     def open(self) -> "FakeWakeSession":
         return FakeWakeSession()

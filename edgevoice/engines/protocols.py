@@ -73,6 +73,10 @@ class WakeScore:
 class WakeEngine(Engine, Protocol):
     @property
     def models(self) -> Sequence[WakeModel]: ...
+    @property
+    def heavy(self) -> bool:
+        """Whether it takes so much of the processor that it pays to listen with it only while somebody speaks."""
+
     def open(self) -> "WakeSession": ...
 
 
@@ -166,6 +170,14 @@ class Writer(Protocol):
 
     def unwritable(self, words: Iterable[str]) -> list[str]:
         """Those of the words that it never writes, so that no sentence with them is recognised."""
+
+
+@runtime_checkable
+class Prover(Protocol):
+    """An engine that can tell whether a phrase was said, instead of what was."""
+
+    def prove(self, audio: Audio, phrase: Automaton) -> float:
+        """Probability, 0..1, that the audio holds the only sentence of ``phrase`` and nothing else."""
 
 
 class AsrSession(Protocol):

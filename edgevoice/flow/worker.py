@@ -5,12 +5,29 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _END: Any = object()
+
+
+class Caller(Protocol):
+    """Runs what blocks."""
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def post(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None: ...
+
+
+class Inline:
+    """Runs functions where they are called, for those who have all the time there is: an evaluation."""
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    def post(self, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        function(*args, **kwargs)
 
 
 class Worker:

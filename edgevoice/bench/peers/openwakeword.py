@@ -49,6 +49,8 @@ def load(model: Path, threads: int) -> "OpenWakeWord":
 
 
 class OpenWakeWord:
+    heavy = True
+
     def __init__(self, package: Any, words: Sequence[Path], front: Sequence[str]) -> None:
         self._package = package
         self._words = words

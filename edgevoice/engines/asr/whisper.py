@@ -26,6 +26,9 @@ _SHORTEST = RATE // 10
 _SILENCE = 1e-4
 """A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
 
+_PROOF_BEAMS = 4
+"""Spellings of a phrase that are followed when it is to be proved: it has one sentence."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: Annotated[str, msgspec.Meta(description="Name of the model, or the path of a directory.")] = (
@@ -102,6 +105,10 @@ class WhisperEngine:
         self._reader: GrammarReader | None = GrammarReader(
             net, tokens, self._rules, width=options.beams, prompt=options.prompt
         )
+        # Of its own, so that what is prepared for the intents stays.
+        self._prover: GrammarReader | None = GrammarReader(
+            net, tokens, self._rules, width=_PROOF_BEAMS, prompt=options.prompt
+        )
 
     def open(self, hint: AsrHint | None = None) -> "WhisperSession | CommandSession":
         """A session for one utterance: held to the sentences of the hint's automaton, if there is one."""
@@ -116,8 +123,17 @@ class WhisperEngine:
         """See ``edgevoice.engines.protocols.Writer``."""
         return [] if self.tokens.languages else [word for word in words if not is_latin(word)]
 
+    def prove(self, audio: Audio, phrase: Automaton) -> float:
+        """See ``edgevoice.engines.protocols.Prover``."""
+        if self._prover is None:
+            raise RuntimeError("the engine is closed")
+        samples = audio.float32()[-_WINDOW:]
+        if _silent(samples):
+            return 0.0
+        return self._prover.read(samples, phrase, context=len(samples) / RATE + self.options.padding).confidence
+
     def close(self) -> None:
-        self._net = self._reader = None
+        self._net = self._reader = self._prover = None
 
     def read(self, samples: Float32, automaton: Automaton) -> Read:
         """The sentence of the automaton that at most 30 s of audio hold."""

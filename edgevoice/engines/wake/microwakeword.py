@@ -107,6 +107,9 @@ def _read(name: str, path: Path) -> _Word:
 class MicroWakeWord:
     """Several wake words over one front end."""
 
+    heavy = False
+    """A word takes less than the voice activity detection that would spare it."""
+
     def __init__(self, words: Sequence[_Word]) -> None:
         self._words = words
         self._frontend = require("pymicro_features", distribution="pymicro-features")

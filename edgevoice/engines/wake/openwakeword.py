@@ -63,6 +63,9 @@ def load(options: Options, store: ModelPaths) -> "OpenWakeWord":
 class OpenWakeWord:
     """The models keep no state, so the sessions, all of one thread, share them."""
 
+    heavy = True
+    """The features take some twenty times what voice activity detection takes."""
+
     def __init__(self, front: Front, words: Sequence[Word]) -> None:
         self._front: Front | None = front
         self._words = words

@@ -1,0 +1,144 @@
+"""What listens for wake words, from audio to wakes: the gate, the engine, the thresholds and the second look.
+
+The daemon and ``edgevoice eval wake`` run the same; only who runs what blocks is another.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+
+from edgevoice.audio.pcm import RATE, Audio, concatenate
+from edgevoice.engines.protocols import (
+    AsrEngine,
+    SpeechScore,
+    VadEngine,
+    VadSession,
+    WakeEngine,
+    WakeScore,
+    WakeSession,
+)
+from edgevoice.flow.worker import Caller
+from edgevoice.listen.gate import LEAD, Gate
+from edgevoice.listen.verify import HEARD, Verifier, verifier
+from edgevoice.listen.wake import Detection, Options, WakeDetector
+
+KEPT = max(int(HEARD * RATE), LEAD) + RATE // 2
+"""Samples that are remembered: what the second look needs, and what the gate hears of the time before it opens, with a
+block of the largest size on top."""
+
+
+class Recent:
+    """The last audio that was heard."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Audio] = deque()
+
+    def push(self, audio: Audio) -> None:
+        if self._pieces and self._pieces[-1].end != audio.start:  # across a gap nothing is one sound
+            self._pieces.clear()
+        self._pieces.append(audio)
+        while audio.end - self._pieces[0].end >= KEPT:
+            self._pieces.popleft()
+
+    def span(self, start: int, end: int) -> Audio:
+        """What is left of it between two capture indices."""
+        parts = (piece.since(start).until(end) for piece in self._pieces)
+        return concatenate(part for part in parts if len(part))
+
+
+class Scorer:
+    """Audio to scores, behind the gate where there is one. Made by ``Scorer.open``."""
+
+    def __init__(
+        self,
+        wake: tuple[Caller, WakeEngine],
+        session: WakeSession,
+        vad: tuple[Caller, VadSession] | None,
+    ) -> None:
+        self._worker, self._engine = wake
+        self._session = session
+        self._vad = vad
+        self._gate = Gate()
+        self.recent = Recent()
+
+    @classmethod
+    async def open(cls, wake: tuple[Caller, WakeEngine], vad: tuple[Caller, VadEngine] | None) -> "Scorer":
+        """
+        Args:
+            vad: of the gate; None: there is none.
+        """
+        worker, engine = wake
+        session = await worker.call(engine.open)
+        if vad is None:
+            return cls(wake, session, None)
+        return cls(wake, session, (vad[0], await vad[0].call(vad[1].open)))
+
+    async def feed(self, audio: Audio) -> Sequence[WakeScore]:
+        """The scores of what is to be listened to, in order of time."""
+        self.recent.push(audio)
+        if self._vad is None:
+            return await self._worker.call(self._session.feed, audio)
+        worker, session = self._vad
+        frames: Sequence[SpeechScore] = await worker.call(session.feed, audio)
+        scores: list[WakeScore] = []
+        for span in self._gate.push(frames):
+            if span.anew:
+                self._worker.post(self._session.close)
+                self._session = await self._worker.call(self._engine.open)
+            scores += await self._worker.call(self._session.feed, self.recent.span(span.start, span.end))
+        return scores
+
+    def close(self) -> None:
+        self._worker.post(self._session.close)
+        if self._vad is not None:
+            worker, session = self._vad
+            worker.post(session.close)
+
+
+class Spotter:
+    """Audio to wakes.
+
+    Args:
+        scorer: may have listened before.
+        asr: the recogniser of the second look.
+        patience: see ``Verifier``.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        engine: WakeEngine,
+        options: Options,
+        asr: tuple[Caller, AsrEngine] | None,
+        patience: float | None = None,
+    ) -> None:
+        self.scorer = scorer
+        self._options = options
+        self._verifier: Verifier | None = None
+        if asr is not None and options.verify.engine == "asr":
+            self._verifier = verifier(asr, engine.models, patience)
+        checked = [word.name for word in engine.models if self._verifier is not None and self._verifier.knows(word)]
+        self.detector = WakeDetector(engine.models, options, checked)
+
+    async def hear(self, audio: Audio) -> AsyncGenerator[Detection, None]:
+        """The wakes in the next piece of audio."""
+        for found in self.detector.look(await self.scorer.feed(audio)):
+            if not found.doubtful:
+                yield found
+            elif (wake := await self._judge(found)) is not None:
+                self.detector.accept(wake)
+                yield wake
+
+    async def _judge(self, found: Detection) -> Detection | None:
+        assert self._verifier is not None
+        confidence = await self._verifier.sure(self.scorer.recent.span(0, found.at), found.model)
+        if confidence is None:
+            wakes = found.score >= self.detector.threshold(found.model)
+        else:
+            wakes = confidence >= self._options.verify.threshold
+        return replace(found, confidence=confidence) if wakes else None
+
+
+def gated(engine: WakeEngine, options: Options) -> bool:
+    """Whether it is listened only while somebody speaks."""
+    return engine.heavy if options.gate is None else options.gate
