@@ -1,12 +1,15 @@
 """Evaluation of wake words: streams, attribution, DET curves, intervals; with an engine that reads scripts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import soundfile
-from fakes import FakeWake, perform
+from fakes import LEVELS, FakeAsr, FakeVad, FakeWake, FakeWakeSession, perform
 
+from edgevoice.audio.pcm import Audio
+from edgevoice.automaton import Automaton
 from edgevoice.config import Config
 from edgevoice.config import load as load_config
 from edgevoice.engines.protocols import WakeEngine, WakeModel
@@ -32,7 +35,8 @@ def item(folder: Path, name: str, script: str, phrase: str | None, line: int = 1
 
 
 def settings(*overrides: str, noise: Path | None = None, gap: float = 2.0) -> wake.Settings:
-    return wake.Settings(load_config(None, overrides=overrides, environ={}), noise, gap, load=fake)
+    config = load_config(None, overrides=overrides, environ={})
+    return wake.Settings(config, noise, gap, load=fake, load_vad=lambda _: FakeVad(), load_asr=lambda _: FakeAsr())
 
 
 def condition(found: list[wake.Done], *overrides: str) -> wake_report.Condition:
@@ -166,3 +170,47 @@ def test_tables_name_the_operating_point(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the extra 'bench' is not installed")
     wake_report.draw(report, picture)
     assert picture.stat().st_size > 1000
+
+
+class Doubting(FakeAsr):
+    """Believes in a wake word when nothing but that was said."""
+
+    def prove(self, audio: Audio, phrase: Automaton) -> float:
+        return 0.9 if set(audio.samples.tolist()) == {0, LEVELS["W"]} else 0.0
+
+
+class Unsure(FakeWake):
+    """Its scores are never above 0.45, below the threshold."""
+
+    def open(self) -> FakeWakeSession:
+        session = FakeWakeSession()
+        feed = session.feed
+        session.feed = lambda audio: [replace(each, score=0.45 * each.score) for each in feed(audio)]  # type: ignore[method-assign]
+        return session
+
+
+def test_the_recogniser_looks_again_as_in_the_daemon(tmp_path: Path) -> None:
+    clips = (item(tmp_path, "held", HELD, "computer"), item(tmp_path, "other", "..oooooWWWWW..", None))
+
+    def found(*overrides: str) -> wake_report.Condition:
+        config = load_config(None, overrides=overrides, environ={})
+        doubting = wake.Settings(config, load=lambda _: Unsure(), load_asr=lambda _: Doubting())
+        done = wake.Bench(doubting).do(wake.Stream(clips))
+        return wake_report.condition([done], 2, None, None, config.detection)
+
+    both = found()
+    assert (both.misses, both.false_alarms) == (0, 0)
+    assert [(each.audio, each.score, each.confidence) for each in both.detections] == [("held.wav", 0.45, 0.9)]
+    refused = [(each.audio, each.score, each.confidence, each.right) for each in both.refused]
+    assert refused == [("other.wav", 0.45, 0.0, False)]
+    assert both.words[0].misses == 1  # of the score alone, which stays below the threshold
+    assert [point.misses for point in both.words[0].det][:3] == [0, 0, 0]
+    alone = found("detection.verify.engine=none")
+    assert (alone.misses, alone.detections, alone.refused) == (1, [], [])
+
+
+def test_what_is_needed() -> None:
+    config = load_config(None, environ={})
+    assert wake.tasks(config, FakeWake()) == ("wake", "asr")
+    config = load_config(None, overrides=["detection.gate=true", "detection.verify.engine=none"], environ={})
+    assert wake.tasks(config, FakeWake()) == ("wake", "vad")

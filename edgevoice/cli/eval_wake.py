@@ -39,9 +39,10 @@ def run(args: argparse.Namespace) -> int:
     noise = common.noise_file(args, config, items)
     engine = wake.load_engine(config)
     common.warn(wake.unknown(items, engine.models))
+    needed = wake.tasks(config, engine)
     engine.close()
     planned = [wake.streams(items, under) for under in ([CLEAN], *noisy(common.snrs(args), common.seeds(args)))]
-    crew = common.crew(args, config, ("wake",), [noise, *(item.path for item in items)])
+    crew = common.crew(args, config, needed, [noise, *(item.path for item in items)])
     make = partial(wake.Bench, wake.Settings(config, noise, wake.GAP if args.gap is None else args.gap))
     jobs = [job for each in planned for job in each]
     done, stopped = common.measure(args, crew, make, jobs, f"streams of up to {wake.CLIPS} clips")
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     report = wake_report.report(
         found,
-        options=common.options(args, config, ("wake",), detection=msgspec.to_builtins(config.detection)),
+        options=common.options(args, config, needed, detection=msgspec.to_builtins(config.detection)),
         peak_mb=common.peak(done),
         partial=stopped is not None,
     )

@@ -1,7 +1,7 @@
 """The runs of ``edgevoice eval wake``: clips, some of which hold a wake word, one behind the other as a stream."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from edgevoice.audio.pcm import RATE, Int16
 from edgevoice.config import Config
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import WakeEngine, WakeModel, WakeScore
+from edgevoice.engines.protocols import AsrEngine, VadEngine, WakeEngine, WakeModel, WakeScore
 from edgevoice.evaluate import lines, machine
 from edgevoice.evaluate.effort import Effort, blocks
 from edgevoice.evaluate.recording import speech_end
 from edgevoice.evaluate.scene import CLEAN, Scene, Under
+from edgevoice.flow.worker import Inline, at_once
+from edgevoice.listen.spot import Scorer, Spotter, gated
 from edgevoice.listen.wake import Detection, WakeDetector
 from edgevoice.listen.wake import Options as WakeOptions
 from edgevoice.modelstore import ModelStore
@@ -114,11 +116,13 @@ class Woken(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None
     word: str
     score: float
-    """That passed the threshold: 0..1, the mean of ``patience`` scores."""
+    """0..1, the mean of ``patience`` scores; of a doubtful one the highest."""
     at: float
     """Seconds from the beginning of the clip to the moment when it was certain; negative in the gap before it."""
     right: bool
     """The clip holds the word, and this is its first detection."""
+    confidence: float | None
+    """Of the recogniser that looked again; None when the score was beyond doubt."""
 
 
 class Clip(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,9 +146,11 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
 class Done:
     clips: tuple[Clip, ...]
     detections: tuple[Woken, ...]
+    refused: tuple[Woken, ...]
+    """What the recogniser did not believe."""
     counts: dict[str, NDArray[np.int64]]
-    """By word: detections in each clip, were it listened for that word alone, by ``thresholds(word)``; shape [clips,
-    thresholds]."""
+    """By word: detections in each clip by the first stage alone, were it listened for that word alone, by
+    ``thresholds(word)``; shape [clips, thresholds]."""
     words: tuple[WakeModel, ...]
     compute: float
     cpu: float
@@ -162,6 +168,30 @@ def load_engine(config: Config) -> WakeEngine:
     return engine
 
 
+def load_vad(config: Config) -> VadEngine:
+    """
+    Raises:
+        EngineError, ModelError: what could not be loaded, and why.
+    """
+    engine: VadEngine = registry.load("vad", config.vad.engine, config.vad.chosen, ModelStore())
+    return engine
+
+
+def load_asr(config: Config) -> AsrEngine:
+    """
+    Raises:
+        EngineError, ModelError: what could not be loaded, and why.
+    """
+    engine: AsrEngine = registry.load("asr", config.asr.engine, config.asr.chosen, ModelStore())
+    return engine
+
+
+def tasks(config: Config, engine: WakeEngine) -> tuple[str, ...]:
+    """Whose engines are needed."""
+    looks, waits = config.detection.verify.engine == "asr", gated(engine, config.detection)
+    return ("wake", *(["vad"] if waits else []), *(["asr"] if looks else []))
+
+
 @dataclass(frozen=True)
 class Settings:
     """What every process needs."""
@@ -170,7 +200,9 @@ class Settings:
     noise: Path | None = None
     gap: float = GAP
     load: Callable[[Config], WakeEngine] = load_engine
-    """Other processes must be able to import it by name."""
+    """Other processes must be able to import it by name, and the others."""
+    load_vad: Callable[[Config], VadEngine] = load_vad
+    load_asr: Callable[[Config], AsrEngine] = load_asr
 
 
 def threshold(word: WakeModel, options: WakeOptions) -> float:
@@ -179,7 +211,7 @@ def threshold(word: WakeModel, options: WakeOptions) -> float:
 
 
 def thresholds(word: WakeModel, options: WakeOptions) -> list[float]:
-    """Of the word's DET curve, its own among them, in order."""
+    """Of the first stage's DET curve, its own among them, in order."""
     return sorted({*THRESHOLDS, threshold(word, options)})
 
 
@@ -206,6 +238,16 @@ class Bench:
     def _engine(self) -> WakeEngine:
         return self._settings.load(self._settings.config)
 
+    @cached_property
+    def _vad(self) -> VadEngine | None:
+        config = self._settings.config
+        return self._settings.load_vad(config) if "vad" in tasks(config, self._engine) else None
+
+    @cached_property
+    def _asr(self) -> AsrEngine | None:
+        config = self._settings.config
+        return self._settings.load_asr(config) if "asr" in tasks(config, self._engine) else None
+
     def do(self, job: Stream) -> Done:
         """
         Raises:
@@ -216,15 +258,18 @@ class Bench:
         places: list[_Place] = []
         scores: list[WakeScore] = []
         found: list[Detection] = []
-        effort, detector, at = Effort(), WakeDetector(words, options), 0
-        with closing(engine.open()) as session:
+        refused: list[Detection] = []
+        effort, at = Effort(), 0
+        here, vad, asr = Inline(), self._vad, self._asr
+        with closing(at_once(Scorer.open((here, engine), None if vad is None else (here, vad)))) as scorer:
+            spotter = Spotter(scorer, engine, options, None if asr is None else (here, asr), refused=refused.append)
             for item in job.items:
                 place, audio = self._clip(item, job.under, at)
                 places.append(place)
                 for piece in blocks(audio, self._settings.config.input.block, at):
                     with effort.counted():
-                        new = session.feed(piece)
-                        found += detector.push(new)
+                        new = at_once(scorer.feed(piece))
+                        found += at_once(_all(spotter.judge(new)))
                     scores += new
                 at += len(audio)
         starts = [place.since for place in places]
@@ -237,6 +282,7 @@ class Bench:
                 for number, place in enumerate(places)
             ),
             detections=tuple(each for _, each in detections),
+            refused=tuple(each for _, each in _woken(job, places, refused, refused=True)),
             counts={word.name: _counts(word, by_word[word.name], options, starts) for word in words},
             words=words,
             compute=effort.compute,
@@ -258,13 +304,19 @@ def _which(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     return (np.searchsorted(starts, np.asarray(ends, np.int64), side="left") - 1).clip(0).tolist()  # type: ignore[no-any-return]
 
 
-def _woken(job: Stream, places: Sequence[_Place], found: Sequence[Detection]) -> list[tuple[int, Woken]]:
-    """Every detection with the number of its clip."""
+async def _all(found: AsyncGenerator[Detection, None]) -> list[Detection]:
+    return [each async for each in found]
+
+
+def _woken(
+    job: Stream, places: Sequence[_Place], found: Sequence[Detection], *, refused: bool = False
+) -> list[tuple[int, Woken]]:
+    """Every detection with the number of its clip; what was refused is never right."""
     seen: set[tuple[int, str]] = set()
     result = []
     for number, each in zip(_which([p.since for p in places], [one.at for one in found]), found, strict=True):
         item, key = job.items[number], (number, each.model.name)
-        right = holds(item.phrase, each.model) and key not in seen
+        right = not refused and holds(item.phrase, each.model) and key not in seen
         seen.add(key)
         woken = Woken(
             audio=item.audio,
@@ -273,6 +325,7 @@ def _woken(job: Stream, places: Sequence[_Place], found: Sequence[Detection]) ->
             score=each.score,
             at=(each.at - places[number].begin) / RATE,
             right=right,
+            confidence=each.confidence,
         )
         result.append((number, woken))
     return result

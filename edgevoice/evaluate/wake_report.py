@@ -46,7 +46,7 @@ class Point(Rates, frozen=True, kw_only=True):
 
 
 class Word(Rates, frozen=True, kw_only=True):
-    """One of the wake words, at its threshold, as if it were listened for alone."""
+    """One of the wake words by the first stage alone, at its threshold, as if it were listened for alone."""
 
     word: str
     phrase: str
@@ -73,6 +73,8 @@ class Condition(Rates, frozen=True, kw_only=True):
     """Processor time by length of the streams: the load of listening on one core."""
     words: list[Word]
     detections: list[Woken]
+    refused: list[Woken]
+    """What the recogniser looked at and did not believe."""
     clips: list[Clip]
 
 
@@ -111,6 +113,7 @@ def condition(
         cpu_percent=100 * sum(done.cpu for done in found) / seconds,
         words=[_word(word, found, clips, options) for word in found[0].words],
         detections=detections,
+        refused=[each for done in found for each in done.refused],
         clips=clips,
     )
 
@@ -198,8 +201,8 @@ def tables(report: Report) -> Iterator[str]:
     yield ""
     for number, word in enumerate(report.conditions[0].words):
         each_word = [each.words[number] for each in report.conditions]
-        if len(report.conditions[0].words) > 1:
-            yield f"'{word.phrase}' alone, threshold {word.threshold:g}"
+        if len(report.conditions[0].words) > 1 or any(each.refused for each in report.conditions):
+            yield f"'{word.phrase}' alone, by its score alone, threshold {word.threshold:g}"
             for each, one in zip(report.conditions, each_word, strict=True):
                 yield f"{label(each.snr_db):10} {_rates_text(one)}"
             yield ""
@@ -228,7 +231,7 @@ def _curves(conditions: Sequence[Condition], words: Sequence[Word]) -> Iterator[
     shown = [at for at, row in enumerate(rows) if at == 0 or row != rows[at - 1]]
     if len(shown) > SHOWN:
         shown = [shown[round(at * (len(shown) - 1) / (SHOWN - 1))] for at in range(SHOWN)]
-    yield f"'{words[0].phrase}': misses in % and false alarms per hour by threshold (*: as configured)"
+    yield f"'{words[0].phrase}' by its score alone: misses in %, false alarms per hour by threshold (*: as configured)"
     yield f"{'':10}" + "".join(f"{label(each.snr_db):>16}" for each in conditions)
     for at in sorted({*shown, own}):
         cells = []

@@ -4,7 +4,8 @@ The daemon and ``edgevoice eval wake`` run the same; only who runs what blocks i
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from edgevoice.audio.pcm import RATE, Audio, concatenate
@@ -23,8 +24,8 @@ from edgevoice.listen.verify import HEARD, Verifier, verifier
 from edgevoice.listen.wake import Detection, Options, WakeDetector
 
 KEPT = max(int(HEARD * RATE), LEAD) + RATE // 2
-"""Samples that are remembered: what the second look needs, and what the gate hears of the time before it opens, with a
-block of the largest size on top."""
+"""Samples before the newest piece that are remembered: what the second look needs, and what the gate hears of the time
+before it opens, with a VAD's frame to spare."""
 
 
 class Recent:
@@ -37,7 +38,7 @@ class Recent:
         if self._pieces and self._pieces[-1].end != audio.start:  # across a gap nothing is one sound
             self._pieces.clear()
         self._pieces.append(audio)
-        while audio.end - self._pieces[0].end >= KEPT:
+        while audio.start - self._pieces[0].end >= KEPT:
             self._pieces.popleft()
 
     def span(self, start: int, end: int) -> Audio:
@@ -102,6 +103,7 @@ class Spotter:
         scorer: may have listened before.
         asr: the recogniser of the second look.
         patience: see ``Verifier``.
+        refused: called with what was doubtful and is no wake.
     """
 
     def __init__(
@@ -111,8 +113,10 @@ class Spotter:
         options: Options,
         asr: tuple[Caller, AsrEngine] | None,
         patience: float | None = None,
+        refused: Callable[[Detection], None] = lambda found: None,
     ) -> None:
         self.scorer = scorer
+        self._refused = refused
         self._options = options
         self._verifier: Verifier | None = None
         if asr is not None and options.verify.engine == "asr":
@@ -122,21 +126,32 @@ class Spotter:
 
     async def hear(self, audio: Audio) -> AsyncGenerator[Detection, None]:
         """The wakes in the next piece of audio."""
-        for found in self.detector.look(await self.scorer.feed(audio)):
-            if not found.doubtful:
-                yield found
-            elif (wake := await self._judge(found)) is not None:
-                self.detector.accept(wake)
+        async with aclosing(self.judge(await self.scorer.feed(audio))) as wakes:
+            async for wake in wakes:
                 yield wake
 
-    async def _judge(self, found: Detection) -> Detection | None:
+    async def judge(self, scores: Sequence[WakeScore]) -> AsyncGenerator[Detection, None]:
+        """The wakes that the next scores make."""
+        for found in self.detector.look(scores):
+            if not found.doubtful:
+                yield found
+                continue
+            confidence = await self._ask(found)
+            seen = replace(found, confidence=confidence)
+            if self._believed(seen):
+                self.detector.accept(seen)
+                yield seen
+            else:
+                self._refused(seen)
+
+    async def _ask(self, found: Detection) -> float | None:
         assert self._verifier is not None
-        confidence = await self._verifier.sure(self.scorer.recent.span(0, found.at), found.model)
-        if confidence is None:
-            wakes = found.score >= self.detector.threshold(found.model)
-        else:
-            wakes = confidence >= self._options.verify.threshold
-        return replace(found, confidence=confidence) if wakes else None
+        return await self._verifier.sure(self.scorer.recent.span(0, found.at), found.model)
+
+    def _believed(self, found: Detection) -> bool:
+        if found.confidence is None:
+            return found.score >= self.detector.threshold(found.model)
+        return found.confidence >= self._options.verify.threshold
 
 
 def gated(engine: WakeEngine, options: Options) -> bool:
