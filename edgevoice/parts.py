@@ -14,11 +14,12 @@ import numpy as np
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.config import TASKS, Config, models_of
 from edgevoice.engines import registry
-from edgevoice.engines.protocols import AsrEngine, AsrHint, Engine, ModelPaths, WakeEngine, Writer
+from edgevoice.engines.protocols import AsrEngine, AsrHint, Engine, Hypothesis, ModelPaths, WakeEngine, Writer
 from edgevoice.errors import ConfigError
 from edgevoice.flow.worker import Worker
 from edgevoice.think.actions import parse_action
 from edgevoice.think.grammar import Grammar
+from edgevoice.think.match import NoMatch
 from edgevoice.think.pack import files
 from edgevoice.turn import Engines, Skills
 
@@ -128,7 +129,8 @@ class Loader:
             else:
                 loaded[task] = before.engine(task)
             if task == "wake":
-                check_thresholds(config, loaded["wake"][1])
+                check_words(config, loaded["wake"][1])
+        await skills.worker.call(check_commands, config, skills)
         asr_worker, asr_engine = loaded["asr"]
         if changed & {"asr", "intents"}:
             await asr_worker.call(warn_unwritable, asr_engine, skills.grammar)
@@ -244,17 +246,35 @@ def _warm_up(engine: AsrEngine, hint: AsrHint) -> None:
     session.close()
 
 
-def check_thresholds(config: Config, engine: WakeEngine) -> None:
-    """That every wake word with a threshold is there.
+def check_words(config: Config, engine: WakeEngine) -> None:
+    """That every wake word with a threshold or a command is there.
 
     Raises:
         ConfigError: one is not.
     """
     known = [model.name for model in engine.models]
-    for name in config.detection.thresholds:
-        if name not in known:
+    detection = config.detection
+    for key, names in (("thresholds", detection.thresholds), ("commands", detection.commands)):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    "no such wake word is loaded",
+                    place=f"detection.{key}.{name}",
+                    remedy=f"loaded: {', '.join(known)}",
+                )
+
+
+def check_commands(config: Config, skills: Skills) -> None:
+    """That every command of a wake word is one.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    for name, sentence in config.detection.commands.items():
+        found = skills.understand(Hypothesis(sentence))
+        if isinstance(found, NoMatch):
             raise ConfigError(
-                "no such wake word is loaded",
-                place=f"detection.thresholds.{name}",
-                remedy=f"loaded: {', '.join(known)}",
+                f"'{sentence}' is no command: {found.why}",
+                place=f"detection.commands.{name}",
+                remedy=f"the nearest one is '{found.closest}'" if found.closest else f"try it with: edgevoice intent '{sentence}'",
             )

@@ -100,7 +100,8 @@ class Turn:
                 get through.
         """
         try:
-            hypothesis = await self._listen(wake)
+            command = self.config.detection.commands.get(wake.model)
+            hypothesis = await self._listen(wake) if command is None else Hypothesis(command)
             if not hypothesis.text:
                 return "no_speech"
             match = await self.skills.worker.call(self.skills.understand, hypothesis)

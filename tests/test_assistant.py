@@ -14,6 +14,7 @@ from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, RecordingSink, ScriptSour
 
 from edgevoice.assistant import Assistant
 from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.automaton import Automaton
 from edgevoice.config import Config, load
 from edgevoice.errors import EngineError, OutputError
 from edgevoice.events import Event
@@ -122,6 +123,71 @@ def test_a_turn_from_wake_to_reply() -> None:
     assert played.of("TurnEnded")[0]["outcome"] == "answered"
     spoken = sum(audio.seconds for audio in played.sink.played)
     assert spoken == pytest.approx(0.05 * len(str(played.of("Reply")[0]["text"])), rel=0.1)
+
+
+def test_a_wake_word_that_is_a_command() -> None:
+    played = play("...WWWW" + "." * 80, overrides=["detection.commands={computer: turn on the kitchen light}"])
+    assert played.kinds() == ["Wake", "IntentMatched", "ActionDone", *ANSWER]
+    assert played.of("IntentMatched")[0]["slots"]
+    assert played.asr.begins == []
+    pushed = play("." * 20, push_at=0.5, overrides=["detection.commands={computer: turn on the kitchen light}"])
+    assert "IntentMatched" not in pushed.kinds()
+
+
+class Doubting(FakeAsr):
+    """Tells whether a wake word was said.
+
+    Args:
+        answers: one for every time that it is asked.
+    """
+
+    def __init__(self, *answers: float) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.asked: list[int] = []
+
+    def prove(self, audio: Audio, phrase: Automaton) -> float:
+        self.asked.append(audio.end)
+        return self.answers.pop(0)
+
+
+DOUBT = ["detection.verify={sure: 1.0, loose: 0.5}", "detection.patience=30"]
+"""A word is in doubt from a mean of a quarter on, and 30 scores of 10 ms never are all 1 with four ``W``."""
+
+
+@pytest.mark.parametrize("block", [160, 512, 4096])
+def test_a_doubtful_wake_waits_for_the_recogniser(block: int) -> None:
+    played = play(
+        "." * 10 + COMMAND + "." * 80,
+        overrides=[*DOUBT, "detection.thresholds={computer: 0.2}"],
+        block=block,
+        asr=Doubting(0.7),
+    )
+    assert played.kinds() == TURN + ANSWER
+    wake = played.of("Wake")[0]
+    assert wake["confidence"] == 0.7
+    assert isinstance(played.asr, Doubting)
+    assert played.asr.asked == [wake["at"]]
+    assert played.of("Transcript")[0]["text"] == "turn on the kitchen light"  # nothing of it is lost
+    refused = play(
+        "." * 10 + COMMAND + "." * 80,
+        overrides=[*DOUBT, "detection.thresholds={computer: 0.2}"],
+        block=block,
+        asr=Doubting(0.05),
+    )
+    assert refused.kinds() == []
+
+
+def test_a_doubtful_wake_during_a_turn() -> None:
+    """It interrupts the turn if it is one, and leaves it alone if it is none."""
+    script = "." * 10 + COMMAND + "." * 30 + "WWWW......ffffbbbb" + "." * 80
+    options = [*DOUBT, "detection.thresholds={computer: 0.2}"]
+    both = play(script, overrides=options, asr=Doubting(0.7, 0.8))
+    assert [each["confidence"] for each in both.of("Wake")] == [0.7, 0.8]
+    one = play(script, overrides=options, asr=Doubting(0.7, 0.0))
+    assert [each["confidence"] for each in one.of("Wake")] == [0.7]
+    assert [each["outcome"] for each in one.of("TurnEnded")] == ["answered"]
+    assert play(script, overrides=options, asr=Doubting(0.7, 0.8)).events == both.events
 
 
 def test_positions_are_those_of_the_recording() -> None:

@@ -69,6 +69,8 @@ def broken_file() -> Config:
     [
         (broken_file, "wake.thresold"),
         (reader("asr.whisper.beams=2", "detection.thresholds={jarvis: 0.5}"), "no such wake word is loaded"),
+        (reader("asr.whisper.beams=2", "detection.commands={jarvis: stop}"), "no such wake word is loaded"),
+        (reader("detection.commands={computer: stp}"), "'stp' is no command"),
         (reader("wake.microwakeword.models=[alexa]", "asr.whisper.beams=2"), "it is damaged"),
         (reader("wake.microwakeword.models=[alexa]", "intents.packs=[/no/such/pack]"), "/no/such/pack"),
     ],

@@ -48,6 +48,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "author recommends. Lower wakes more easily, also by mistake."
         ),
     ] = msgspec.field(default_factory=dict)
+    commands: Annotated[
+        dict[str, str],
+        msgspec.Meta(
+            description="Sentences, by wake word: such a word is a command by itself, done at once as if the sentence "
+            "had been said, and nothing more is listened for."
+        ),
+    ] = msgspec.field(default_factory=dict)
     patience: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=1000)] | None,
         msgspec.Meta(description="So many consecutive scores are averaged; null: what the model's author recommends."),
