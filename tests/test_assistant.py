@@ -173,7 +173,7 @@ def test_a_doubtful_wake_waits_for_the_recogniser(block: int) -> None:
         "." * 10 + COMMAND + "." * 80,
         overrides=[*DOUBT, "detection.thresholds={computer: 0.2}"],
         block=block,
-        asr=Doubting(0.05),
+        asr=Doubting(0.04, 0.04),
     )
     assert refused.kinds() == []
 
@@ -184,7 +184,7 @@ def test_a_doubtful_wake_during_a_turn() -> None:
     options = [*DOUBT, "detection.thresholds={computer: 0.2}"]
     both = play(script, overrides=options, asr=Doubting(0.7, 0.8))
     assert [each["confidence"] for each in both.of("Wake")] == [0.7, 0.8]
-    one = play(script, overrides=options, asr=Doubting(0.7, 0.0))
+    one = play(script, overrides=options, asr=Doubting(0.7, 0.0, 0.0))
     assert [each["confidence"] for each in one.of("Wake")] == [0.7]
     assert [each["outcome"] for each in one.of("TurnEnded")] == ["answered"]
     assert play(script, overrides=options, asr=Doubting(0.7, 0.8)).events == both.events

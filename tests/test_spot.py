@@ -72,7 +72,7 @@ def listen(scores: Sequence[float], asr: FakeAsr | None, options: Options = OPTI
 
 QUIET, SURE = [0.0] * 50, [0.99] * 30
 MAYBE = [0.5] * 12
-"""Long enough for one look, too short for a second."""
+"""Long enough for a look, too short for a second while it lasts."""
 
 
 def test_what_is_sure_wakes_at_once_and_unseen() -> None:
@@ -90,7 +90,14 @@ def test_what_is_doubtful_wakes_if_the_recogniser_says_so(block: int) -> None:
     assert wake.at == 51 * STEP + LISTEN_ON
     (heard,) = asr.asked
     assert heard.end == wake.at  # nothing later, however much audio has come
-    assert listen(QUIET + MAYBE + QUIET, Prover(0.09), block=block) == []
+    refusing = Prover(0.09, 0.09)
+    assert listen(QUIET + MAYBE + QUIET, refusing, block=block) == []
+    assert [heard.end for heard in refusing.asked] == [wake.at, wake.at + AGAIN]
+
+
+def test_a_first_look_may_come_too_early() -> None:
+    (wake,) = listen(QUIET + MAYBE + QUIET, Prover(0.0, 0.3))  # it scores no more when the second one comes
+    assert (wake.at, wake.score, wake.confidence) == (51 * STEP + LISTEN_ON + AGAIN, 0.5, 0.3)
 
 
 def test_the_recogniser_sees_the_last_moments_only() -> None:
@@ -109,7 +116,7 @@ def test_without_a_recogniser_the_threshold_decides() -> None:
 
 def test_a_score_above_the_threshold_is_looked_at_as_well() -> None:
     """The threshold is that of a first stage alone; with a second one it only decides where there is no answer."""
-    assert listen(QUIET + [0.85] * 12 + QUIET, Prover(0.01)) == []
+    assert listen(QUIET + [0.85] * 12 + QUIET, Prover(0.01, 0.01)) == []
 
 
 def test_what_becomes_sure_while_in_doubt_wakes() -> None:
@@ -134,8 +141,8 @@ def test_a_word_that_scores_on_is_looked_at_a_few_times() -> None:
 
 def test_a_refused_word_does_not_hide_the_next() -> None:
     """The refractory time begins with a wake only."""
-    (wake,) = listen(QUIET + MAYBE + [0.0] * 20 + SURE, Prover(0.0))
-    assert wake.at == 83 * STEP
+    (wake,) = listen(QUIET + MAYBE + [0.0] * 30 + SURE, Prover(0.0, 0.0))
+    assert wake.at == 93 * STEP
 
 
 def test_a_word_that_woke_wakes_once() -> None:

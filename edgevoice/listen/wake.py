@@ -15,9 +15,11 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 LISTEN_ON = int(0.1 * RATE)
 """Samples after a doubtful score until it is looked at: the word may not have ended, and it may yet become sure."""
 AGAIN = int(0.2 * RATE)
-"""Samples until a word that was refused, and scores on, is looked at once more."""
+"""Samples until a word that was refused is looked at once more: the first look may have come before its end."""
+SURELY = 2
+"""Looks at a word in doubt, whatever it scores meanwhile, until one of them believes in it ..."""
 LOOKS = 3
-"""At one word in doubt at most: a fan that sounds like the word must not keep the recogniser busy."""
+"""... and at most: a fan that sounds like the word must not keep the recogniser busy."""
 
 
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +32,7 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = "asr"
     threshold: Annotated[
         float, msgspec.Meta(ge=0.0, le=1.0, description="Smallest confidence of the recogniser that wakes.")
-    ] = 0.1
+    ] = 0.05
     loose: Annotated[
         float,
         msgspec.Meta(ge=0.0, le=1.0, description="Share of a word's threshold from which on its score is doubtful."),
@@ -161,16 +163,16 @@ class WakeDetector:
         return next(word.threshold for word in self._words if word.model is model)
 
     def _doubt(self, word: _Word, mean: float, at: int) -> Iterator[Detection]:
-        if mean >= word.loose and word.look_at is None and word.looks < LOOKS:
-            word.look_at = at + (LISTEN_ON if word.looks == 0 else AGAIN)
+        going_on = mean >= word.loose
+        if word.look_at is None and word.looks == 0 and going_on:
+            word.look_at = at + LISTEN_ON
         word.best = max(word.best, mean)
         if word.look_at is not None and at >= word.look_at:
-            word.look_at = None
             word.looks += 1
+            more = word.looks < SURELY or (word.looks < LOOKS and going_on)
+            word.look_at = at + AGAIN if more else None
             yield Detection(word.model, word.best, at, doubtful=True)
-            if mean < word.loose:
-                word.settle()
-        elif mean < word.loose and (word.looks or word.look_at is None):  # the first look comes in any case
+        if not going_on and (word.look_at is None or word.looks >= SURELY):
             word.settle()
 
 
