@@ -9,7 +9,7 @@ from edgevoice.audio.pcm import RATE
 from edgevoice.audio.source import AudioSink
 from edgevoice.config import Config
 from edgevoice.engines.protocols import AsrEngine, AsrHint, Hypothesis, TtsEngine, VadEngine
-from edgevoice.errors import ActionError, EdgeVoiceError, OutputError, TextError
+from edgevoice.errors import ActionError, EdgeVoiceError, EngineError, OutputError, TextError
 from edgevoice.events import (
     ActionDone,
     Event,
@@ -189,8 +189,8 @@ class Turn:
     async def _say(self, reply: str) -> bool:
         """Speak a reply, and whether that was possible.
 
-        One that cannot be spoken is reported and apologised for; where the apology cannot be spoken either, the sound
-        of a failure takes its place.
+        One that cannot be spoken is reported and apologised for; where the apology cannot be spoken either, because
+        the voice is broken, the sound of a failure takes its place.
         """
         text = _well_formed(reply)
         self.emit(Reply(at=self.hub.position, text=text))
@@ -198,7 +198,7 @@ class Turn:
         for sentence in (text, apology) if text != apology else (apology,):
             try:
                 await self._speak(sentence)
-            except TextError as error:
+            except (TextError, EngineError) as error:
                 self._fault(error)
             else:
                 if sentence == text:
