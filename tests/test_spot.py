@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,7 +56,11 @@ class Scores(FakeWake):
 
 def listen(scores: Sequence[float], asr: FakeAsr | None, options: Options = OPTIONS, block: int = 3) -> list[Detection]:
     """The wakes; ``block`` in scores."""
-    engine, audio = Scores(scores), Audio(np.arange(len(scores) * STEP, dtype=np.int16))
+    return hear(Scores(scores), asr, options, block)
+
+
+def hear(engine: Scores, asr: FakeAsr | None, options: Options, block: int = 3) -> list[Detection]:
+    audio = Audio(np.arange(len(engine.scores) * STEP, dtype=np.int16))
 
     async def go() -> list[Detection]:
         scorer = await Scorer.open((Inline(), engine), None)
@@ -117,6 +122,17 @@ def test_without_a_recogniser_the_threshold_decides() -> None:
 def test_a_score_above_the_threshold_is_looked_at_as_well() -> None:
     """The threshold is that of a first stage alone; with a second one it only decides where there is no answer."""
     assert listen(QUIET + [0.85] * 12 + QUIET, Prover(0.01, 0.01)) == []
+
+
+def test_a_card_says_what_is_doubtful() -> None:
+    def wakes(score: float, *answers: float) -> int:
+        engine = Scores(QUIET + [score] * 12 + QUIET, replace(WORD, loose=0.6, sure=0.97))
+        return len(hear(engine, Prover(*answers), OPTIONS))
+
+    assert wakes(0.5) == 0
+    assert wakes(0.65, 0.3) == 1
+    assert wakes(0.96, 0.3) == 1
+    assert wakes(0.975) == 1
 
 
 def test_what_becomes_sure_while_in_doubt_wakes() -> None:

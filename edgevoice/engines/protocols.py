@@ -56,6 +56,10 @@ class WakeModel:
     """Recommended smallest score, 0..1."""
     patience: int
     """Recommended number of scores that are averaged before they are compared with the threshold."""
+    loose: float | None = None
+    """Recommended smallest score that is worth a second look by something stronger; None: not known."""
+    sure: float | None = None
+    """Recommended smallest score that needs none; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

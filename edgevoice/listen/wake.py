@@ -35,10 +35,20 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 0.05
     loose: Annotated[
         float,
-        msgspec.Meta(ge=0.0, le=1.0, description="Share of a word's threshold from which on its score is doubtful."),
+        msgspec.Meta(
+            ge=0.0,
+            le=1.0,
+            description="Share of a word's threshold from which on its score is doubtful; "
+            "not for words whose card says from where.",
+        ),
     ] = 0.1
     sure: Annotated[
-        float, msgspec.Meta(ge=0.0, le=1.0, description="Score from which on a word wakes without being looked at.")
+        float,
+        msgspec.Meta(
+            ge=0.0,
+            le=1.0,
+            description="Score from which on a word wakes without being looked at; more where its card says so.",
+        ),
     ] = 0.98
 
 
@@ -182,4 +192,5 @@ def _word(model: WakeModel, options: Options, *, doubt: bool) -> _Word:
     if not doubt:
         return _Word(model, threshold, threshold, threshold, scores)
     verify = options.verify
-    return _Word(model, threshold, threshold * verify.loose, max(threshold, verify.sure), scores)
+    loose = threshold * verify.loose if model.loose is None else min(model.loose, threshold)
+    return _Word(model, threshold, loose, max(threshold, verify.sure, model.sure or 0.0), scores)
