@@ -27,6 +27,7 @@ COMMANDS = (
     "bench",
     "quantize",
     "tune",
+    "wake",
     "devices",
     "doctor",
     "service",

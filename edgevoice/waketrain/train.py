@@ -1,0 +1,235 @@
+"""Trains a wake word: makes the material, learns, measures on what was held back, writes the file and its card."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from edgevoice import __version__, wholefile
+from edgevoice.audio.pcm import Float32
+from edgevoice.engines.wake.embedding import Front
+from edgevoice.errors import OutputError
+from edgevoice.waketrain import network, tflite
+from edgevoice.waketrain.curve import Point, curve, peaks
+from edgevoice.waketrain.features import Int64, gather
+from edgevoice.waketrain.material import ROOMS, SIZE, Amounts, Task, Workshop
+from edgevoice.waketrain.voices import Voice
+from edgevoice.waketrain.work import Work
+
+REVISION = 1
+"""Of the recipe: grows when the same seed gives another word."""
+FOLDS = 3
+"""Networks that each learn from all but a third, on which they are measured."""
+EPOCHS = 5
+BALANCE = 0.3
+"""Weight of all windows with the phrase, as a multiple of that of all others."""
+SCORED = 4096
+"""Windows scored at a time, to spare memory."""
+PATIENCE = 2
+"""Scores that are averaged: single ones are often too high in noise."""
+
+
+class Progress(Protocol):
+    def step(self, text: str) -> None: ...
+    def advance(self, done: int, total: int, text: str = "") -> None: ...
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """The word's card, which lies beside its file."""
+
+    phrase: str
+    threshold: float
+    patience: int
+    thresholds: dict[str, float]
+    """Recommended, by false alarms per hour."""
+    measured: dict[str, Any]
+    """What the curve is about."""
+    det: list[Point]
+    recipe: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+
+
+def recipe(task: Task, voices: Sequence[Voice]) -> dict[str, Any]:
+    """All that the result depends on."""
+    own, against = (_digest(each) for each in (task.own, task.against))
+    return {
+        "revision": REVISION,
+        "phrase": " ".join(task.words),
+        "seed": task.seed,
+        "amounts": asdict(task.amounts),
+        "voices": [voice.name for voice in voices],
+        "own": own,
+        "against": against,
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    found = {"edgevoice": __version__, "numpy": np.__version__}
+    for name in ("hibari-tts", "piper-tts", "ai-edge-litert"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _digest(sounds: Sequence[Float32]) -> str | None:
+    if not sounds:
+        return None
+    digest = hashlib.sha256()
+    for sound in sounds:
+        digest.update(len(sound).to_bytes(8, "little") + sound.tobytes())
+    return digest.hexdigest()
+
+
+def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progress: Progress) -> Made:
+    """Train and write ``output`` and its card. What is finished is kept beside it until then, and used the next time.
+
+    Raises:
+        OutputError: something cannot be written. TextError, EngineError: a voice failed.
+    """
+    described = recipe(task, voices)
+    folder = output.with_name(f".{output.stem}.training")
+    work = Work(folder, described)
+    material = _gather(Workshop(task, voices, front, work), progress)
+    progress.step("measuring on what was held back")
+    points, thresholds, measured = _measure(material, task.seed, progress)
+    progress.step("learning")
+    final = _fit(material, np.ones(len(material.last), np.bool_), task.seed, progress, 0, 1)
+    made = Made(
+        phrase=" ".join(task.words),
+        threshold=thresholds["0.5"],
+        patience=PATIENCE,
+        thresholds=thresholds,
+        measured=measured,
+        det=points,
+        recipe={key: value for key, value in described.items() if key not in ("phrase", "seed", "versions")},
+        seed=task.seed,
+        versions=described["versions"],
+    )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"it cannot be made: {error.strerror or error}", place=str(output.parent)) from error
+    card = msgspec.json.format(msgspec.json.encode(made), indent=2)
+    wholefile.write(output.with_suffix(".json"), card + b"\n")
+    wholefile.write(output, tflite.dense(final.weights, final.biases))
+    work.remove()
+    return made
+
+
+class _Material(msgspec.Struct):
+    rows: Any
+    last: Int64
+    wanted: Any
+    kind: list[str]
+    """Of each recording."""
+    item: Int64
+    """By window: the recording."""
+    fold: Int64
+    """By window. All rooms of one utterance are in one."""
+
+
+def _gather(shop: Workshop, progress: Progress) -> _Material:
+    plan = shop.plan()
+    progress.step("speaking, making rooms and noise, listening")
+    rows, last, wanted, items, folds = [], [], [], [], []
+    kinds: list[str] = []
+    length = 0
+    for done, (kind, number) in enumerate(plan):
+        progress.advance(done, len(plan), f"{done} of {len(plan)}: {kind}")
+        piece = shop.do(kind, number)
+        if "rows" not in piece:
+            continue
+        count = int(piece["item"].max(initial=-1)) + 1
+        rows.append(piece["rows"])
+        last.append(piece["last"] + length)
+        wanted.append(piece["wanted"])
+        items.append(piece["item"] + len(kinds))
+        folds.append((number * SIZE + piece["item"] // ROOMS.get(kind, 1)) % FOLDS)
+        kinds += [kind] * count
+        length += len(piece["rows"])
+    progress.advance(len(plan), len(plan), "done")
+    return _Material(
+        np.concatenate(rows),
+        np.concatenate(last),
+        np.concatenate(wanted),
+        kinds,
+        np.concatenate(items),
+        np.concatenate(folds),
+    )
+
+
+def _fit(
+    material: _Material, chosen: Any, seed: int, progress: Progress, before: int, networks: int
+) -> network.Network:
+    wanted = material.wanted[chosen].astype(np.float32)
+    others = len(wanted) - wanted.sum()
+    importance = np.where(wanted > 0, BALANCE * others / max(wanted.sum(), 1), 1).astype(np.float32)
+
+    def advance(done: int, total: int) -> None:
+        progress.advance(
+            before * total + done, networks * total, f"{100 * (before * total + done) // (networks * total)} %"
+        )
+
+    return network.fit(
+        material.rows, material.last[chosen], wanted, importance, epochs=EPOCHS, seed=seed, progress=advance
+    )
+
+
+def _measure(
+    material: _Material, seed: int, progress: Progress
+) -> tuple[list[Point], dict[str, float], dict[str, Any]]:
+    logits = np.zeros(len(material.last), np.float32)
+    for fold in range(FOLDS):
+        inside = material.fold == fold
+        if not inside.any() or inside.all():
+            continue
+        learnt = _fit(material, ~inside, seed, progress, fold, FOLDS)
+        places = np.flatnonzero(inside)
+        for at in range(0, len(places), SCORED):
+            some = places[at : at + SCORED]
+            logits[some] = learnt(gather(material.rows, material.last[some]))
+    right, wrong, rows = [], [], 0
+    edges = np.flatnonzero(np.diff(material.item)) + 1
+    for places in np.split(np.arange(len(logits)), edges):
+        hits = material.wanted[places]
+        if hits.any():
+            right.append(float(_smooth(logits[places][hits]).max()))
+        elif material.kind[int(material.item[places[0]])] in ("speech", "words", "hum", "against"):
+            wrong += peaks(_smooth(logits[places]))
+            rows += len(places)
+    points, thresholds = curve(right, wrong, rows)
+    measured = {
+        "how": f"{FOLDS} networks, each on the third that it did not learn from; synthetic voices, rooms and noise",
+        "recordings": len(right),
+        "hours": round(rows * 0.08 / 3600, 3),
+        "windows": len(logits),
+    }
+    return points, thresholds, measured
+
+
+def _smooth(logits: Float32) -> Float32:
+    """The mean of ``PATIENCE`` scores, as a logit."""
+    if len(logits) < PATIENCE:
+        return logits
+    scores = 1 / (1 + np.exp(-np.clip(logits, -30, 30).astype(np.float64)))
+    mean = np.clip(np.convolve(scores, np.ones(PATIENCE) / PATIENCE, "valid"), 1e-13, 1 - 1e-13)
+    result: Float32 = np.log(mean / (1 - mean)).astype(np.float32)
+    return result
+
+
+def amounts(minutes: float) -> Amounts:
+    """What takes about so long on two laptop cores; never fewer than a word can be learnt from at all."""
+    return Amounts().scaled(minutes / MINUTES)
+
+
+MINUTES = 8.0
+"""That the default amounts take, on one core of a server of 2021."""
