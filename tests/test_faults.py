@@ -6,6 +6,9 @@ test_control.py, of a state that cannot be written in test_mute.py. All of them 
 
 import ast
 import asyncio
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,7 @@ from stage import Engines, staged
 from edgevoice.audio.pcm import Audio
 from edgevoice.errors import EngineError
 from edgevoice.events import Event, TurnEnded
+from edgevoice.modelstore import ModelStore
 from edgevoice.speak.earcon import earcon
 from tools.faultscene import Sound
 from tools.soundcard import RATE as CARD_RATE
@@ -203,3 +207,30 @@ def test_the_tool_tells_the_tones_apart(name: Any, told: str) -> None:
     samples = np.repeat(earcon(name).samples, 2)  # at the card's rate
     assert Sound(0.0, len(samples) / CARD_RATE, [samples]).tone == told
     assert Sound(0.0, 1.0, [samples]).tone == ""
+
+
+LOADED_AND_LOST = """
+import os, sys
+from pathlib import Path
+from edgevoice.engines.litert import interpreter
+
+path = Path(sys.argv[1])
+made = interpreter(path)
+before = path.read_bytes()
+path.write_bytes(os.urandom(len(before)))  # as by a worn card, or by who copies another one over it
+made.invoke()
+os.truncate(path, 0)
+made.invoke()
+print("goes on")
+"""
+
+
+def test_a_model_in_use_may_be_damaged_on_the_disk(store: ModelStore, tmp_path: Path) -> None:
+    """In a process of its own, for the kernel ends one that reads behind the end of a mapped file."""
+    model = next(store.path("okay_nabu").glob("*.tflite"))
+    copy = tmp_path / model.name
+    shutil.copy(model, copy)
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADED_AND_LOST, str(copy)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "goes on\n"), ran.stderr

@@ -32,8 +32,13 @@ def interpreter(path: Path, *, shape: tuple[int, ...] | None = None) -> Any:
     if not path.is_file():
         raise ModelError("there is no such file", place=str(path), remedy="fetch it with: edgevoice models pull")
     try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path)) from error
+    try:
         with without_noise(_NOISE):
-            made = runtime.Interpreter(model_path=str(path), num_threads=1)
+            # Of a path it would map the file: damage to that, or another one copied over it, would end the process.
+            made = runtime.Interpreter(model_content=content, num_threads=1)
             if shape is not None:
                 made.resize_tensor_input(made.get_input_details()[0]["index"], list(shape))
             made.allocate_tensors()
