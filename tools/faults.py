@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ ANSWERED_WITHIN: Final = 7.0
 GIVEN_UP: Final = 90.0
 """Seconds after which a fault was not survived."""
 
-Act = Iterator[None]
+Act = Generator[None, None, None]
 """What a fault does before the daemon is started, as it comes, and as it goes."""
 
 
@@ -251,9 +251,11 @@ def _siren(on: Scene, *command: str) -> Act:
     pack.write_text(json.dumps({"intents": {"Siren": siren}}), "utf-8")
     on.config["intents"] = {"packs": [str(pack)]}
     yield
-    before = on.service.status()["machine"]["rss_mb"]
+    before = on.service.status()["machine"]["resident_mb"]
     yield
-    on.notes.append(f"resident: {before:.0f} MB before, {on.service.status()['machine']['rss_mb']:.0f} MB afterwards")
+    on.notes.append(
+        f"resident: {before:.0f} MB before, {on.service.status()['machine']['resident_mb']:.0f} MB afterwards"
+    )
     yield
 
 
@@ -268,10 +270,11 @@ def action_floods(on: Scene) -> Act:
 
 
 def _small_disk(on: Scene) -> Path:
-    """A file system of its own for state and recordings."""
+    """A file system of its own for state and recordings; it goes with the scene."""
     disk = on.folder / "state"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "edgevoice-faults", str(disk)], check=True)
+    on.mounts.append(disk)
     on.config["debug"] = {"recordings": {"folder": str(disk / "recordings")}}
     return disk
 
@@ -305,7 +308,6 @@ def disk_full(on: Scene) -> Act:
     _mute_twice(on)
     on.notes += _told(on)
     yield
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @fault("state-read-only", held=True)
@@ -317,7 +319,6 @@ def state_read_only(on: Scene) -> Act:
     _mute_twice(on)
     on.notes += _told(on)
     yield
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @fault("out-of-memory")
@@ -362,13 +363,15 @@ def overload(on: Scene) -> Act:
     """Four times as many others want to run as there are processors."""
     yield
     others = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(4 * (os.cpu_count() or 1))]
-    yield
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
     state = on.service.status()
     on.notes.append(f"frames a second: {state.get('frames_per_second')}, overruns: {state.get('overruns')}")
     on.notes += [f"degraded to level {event['level']}" for _, event in on.service.of("degraded", since=0.0)]
-    for other in others:
-        other.kill()
-        other.wait()
     yield
 
 
@@ -446,8 +449,7 @@ def play(on: Scene, what: Fault) -> Result:
         with on.running():
             return _play(on, what, act)
     finally:
-        for _ in act:  # what it has left
-            pass
+        act.close()
 
 
 def _play(on: Scene, what: Fault, act: Act) -> Result:

@@ -303,6 +303,8 @@ class Scene:
         self.pace = 1.0
         self.notes: list[str] = []
         """What a fault saw."""
+        self.mounts: list[Path] = []
+        """File systems that end with the scene."""
         self.service: Service
         self.room: Room
         self.listener: Listener
@@ -377,4 +379,9 @@ class Scene:
 @contextlib.contextmanager
 def scene(card: SoundCard) -> Any:
     with tempfile.TemporaryDirectory(prefix="edgevoice-") as folder:
-        yield Scene(card, Path(folder))
+        made = Scene(card, Path(folder))
+        try:
+            yield made
+        finally:
+            for mount in made.mounts:
+                subprocess.run(["umount", "-l", str(mount)], check=True)
