@@ -16,9 +16,9 @@ from edgevoice.waketrain.near import edits
 ENDINGS = frozenset((".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff"))
 SILENT = 0.003
 """Largest sample, -50 dB: nobody has spoken into that microphone."""
-CLIPPED = 0.02
-"""Share of samples at full scale from which the waveform is not the speaker's any more."""
-FULL = 0.999
+CLIPPED = 0.005
+"""Share of samples at the highest level that equal the one before: speech has no flat tops, an overdriven input has."""
+FULL = 0.99
 LONG = 3.0
 """Seconds of sound: the phrase takes at most 2, and the window is as long."""
 WRONG = 0.6
@@ -93,7 +93,8 @@ def _fault(samples: Float32) -> str | None:
     begin, end = bounds(samples)
     if highest < SILENT:
         return "it is silent"
-    if float((np.abs(samples[begin:end]) >= FULL * highest).mean()) > CLIPPED:
+    top = (np.abs(samples[1:]) >= FULL * highest) & (samples[1:] == samples[:-1])
+    if float(top.sum()) > CLIPPED * (end - begin):
         return "it is clipped: record it with less gain, or farther away"
     if end - begin > LONG * RATE:
         return (

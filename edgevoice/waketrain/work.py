@@ -46,12 +46,12 @@ class Work:
         """
         path = self._folder / f"{name}.npz"
         damaged = (OSError, ValueError, EOFError, zipfile.BadZipFile)  # then it is made anew
-        with contextlib.suppress(*damaged), np.load(path) as kept:
+        with contextlib.suppress(*damaged), path.open("rb") as stream, np.load(stream) as kept:
             return dict(kept)
         arrays = make()
-        stream = io.BytesIO()
-        np.savez(stream, **arrays)
-        wholefile.write(path, stream.getvalue(), remedy=REMEDY)
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        wholefile.write(path, content.getvalue(), remedy=REMEDY)
         return arrays
 
     def remove(self) -> None:

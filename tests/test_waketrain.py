@@ -1,0 +1,230 @@
+"""Training a wake word: tiny amounts, with voices that make tones."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from edgevoice.audio.pcm import RATE, Audio, Float32
+from edgevoice.engines.wake import wordfile
+from edgevoice.engines.wake.embedding import Front
+from edgevoice.errors import AudioError, ConfigError, OutputError, TextError
+from edgevoice.modelstore import ModelStore
+from edgevoice.waketrain import material, network, phrase, recordings, tflite
+from edgevoice.waketrain.curve import curve, peaks, share
+from edgevoice.waketrain.material import Amounts, Task
+from edgevoice.waketrain.near import confusable, edits, near
+from edgevoice.waketrain.train import train
+from edgevoice.waketrain.voices import Voice
+from edgevoice.waketrain.work import Work
+
+TINY = Amounts(phrase=27, talk=3, near=3, words=3, noise=1)
+LEXICON = ["table", "mingle", "banjo", "bongo", "window"]
+
+
+def tones(text: str, draw: np.random.Generator) -> Float32:
+    """Every letter a tone of its own."""
+    times = np.arange(RATE // 20) / RATE
+    pitch = draw.uniform(0.9, 1.1)
+    parts = [np.sin(2 * np.pi * pitch * (200 + 60 * (ord(letter) % 32)) * times) for letter in text if letter.isalpha()]
+    return np.concatenate(parts).astype(np.float32)
+
+
+VOICES = [Voice("tones", 1.0, tones)]
+
+
+class Bar:
+    """A progress that stops the work after so many pieces."""
+
+    def __init__(self, stop: int | None = None) -> None:
+        self._left = stop
+
+    def step(self, text: str) -> None:
+        pass
+
+    def advance(self, done: int, total: int, text: str = "") -> None:
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_words() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(material, "lexicon", lambda: LEXICON)
+        yield
+
+
+@pytest.fixture(scope="module")
+def front(store: ModelStore) -> Front:
+    return Front(store.path("openwakeword-features"))
+
+
+@pytest.fixture(scope="module")
+def whole(front: Front, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A word that was trained without a stop."""
+    output = tmp_path_factory.mktemp("whole") / "bingo.tflite"
+    train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar())
+    return output
+
+
+def test_a_word_is_a_file_that_the_engine_reads(whole: Path, front: Front) -> None:
+    word = wordfile.read(whole)
+    card = json.loads(whole.with_suffix(".json").read_text())
+    assert (word.info.name, word.info.phrase, word.info.patience) == ("bingo", "bingo", card["patience"])
+    assert word.info.threshold == card["thresholds"]["0.5"]
+    assert {"10", "5", "1", "0.5", "0.1"} == set(card["thresholds"])
+    assert card["recipe"]["voices"] == ["tones"] and card["seed"] == 3 and card["versions"]["edgevoice"]
+    assert 0 <= word.score(front.before) <= 1
+
+
+def test_stopped_and_gone_on_gives_the_same_bytes(whole: Path, front: Front, tmp_path: Path) -> None:
+    output = tmp_path / "bingo.tflite"
+    task = Task(("bingo",), 3, TINY)
+    for stop in (1, 4):
+        with pytest.raises(KeyboardInterrupt):
+            train(task, VOICES, front, output, Bar(stop))
+        assert not output.exists()
+    kept = sorted((tmp_path / ".bingo.training").glob("*.npz"))
+    assert len(kept) > 2
+    kept[0].write_bytes(kept[0].read_bytes()[:100])  # as after a power cut without a sync
+    train(task, VOICES, front, output, Bar())
+    assert output.read_bytes() == whole.read_bytes()
+    assert output.with_suffix(".json").read_bytes() == whole.with_suffix(".json").read_bytes()
+    assert not (tmp_path / ".bingo.training").exists()
+
+
+def test_another_seed_gives_another_word_and_takes_no_piece_of_the_first(
+    whole: Path, front: Front, tmp_path: Path
+) -> None:
+    output = tmp_path / "bingo.tflite"
+    with pytest.raises(KeyboardInterrupt):
+        train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar(3))
+    train(Task(("bingo",), 4, TINY), VOICES, front, output, Bar())
+    assert output.read_bytes() != whole.read_bytes()
+
+
+def test_own_recordings_count(whole: Path, front: Front, tmp_path: Path) -> None:
+    said = tones("bingo", np.random.default_rng(0))
+    train(Task(("bingo",), 3, TINY, own=(said,), against=(said,)), VOICES, front, tmp_path / "bingo.tflite", Bar())
+    assert (tmp_path / "bingo.tflite").read_bytes() != whole.read_bytes()
+    assert json.loads((tmp_path / "bingo.json").read_text())["recipe"]["own"]
+
+
+def test_a_work_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="it cannot be used"):
+        Work(tmp_path / "file" / "work", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty"),
+        (" ,. ", "empty"),
+        ("привет компьютер", "cyrillic letters"),
+        ("hello 42", "English letters alone"),
+        (" ".join(["word"] * 60), "60 words"),
+        ("supercalifragilisticexpialidocious", "takes longer to say"),
+        ("hey xqzt", "no vowel"),
+    ],
+)
+def test_what_can_be_no_wake_word(text: str, why: str) -> None:
+    with pytest.raises(TextError, match=why):
+        phrase.parse(text)
+
+
+def test_doubtful_phrases_are_warned_about() -> None:
+    assert phrase.parse("Hey, Computer!") == ["hey", "computer"]
+    assert phrase.doubts(["hey", "computer"]) == []
+    assert "is short" in phrase.doubts(["ok"])[0]
+    assert any("said all the time" in each for each in phrase.doubts(["right", "now", "please"]))
+
+
+def test_near_words_are_near_and_never_the_phrase() -> None:
+    found = near("computer", ["computer", "commuter", "table", "compute", "competitor"])
+    assert "computer" not in found and "table" not in found and "competitor" in found
+    assert edits("abcd", "abxd") == 1
+    draw = np.random.default_rng(0)
+    made = {confusable(("view", "glass"), (["few"], ["class"]), draw) for _ in range(200)}
+    assert "view glass" not in made and {"few glass", "view class", "few class", "view"} <= made
+
+
+def write(path: Path, samples: Any) -> None:
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    said = tones("computer", np.random.default_rng(0)) * 0.3
+    write(tmp_path / "own" / "good.wav", said)
+    write(tmp_path / "own" / "silent.wav", np.zeros(RATE))
+    write(tmp_path / "own" / "clipped.wav", np.clip(said * 30, -1, 1))
+    write(tmp_path / "own" / "long.wav", np.resize(said, 5 * RATE))
+    write(tmp_path / "own" / "other.wav", np.concatenate([said, said]))
+    (tmp_path / "own" / "broken.wav").write_bytes(b"RIFFnothing")
+    yield tmp_path / "own"
+
+
+def test_bad_recordings_are_told_apart(folder: Path) -> None:
+    def recognise(audio: Audio) -> str:
+        return " Banana split." if audio.seconds > 1.1 else "Computer?"
+
+    good, wrong = recordings.positives(folder, ["computer"], recognise)
+    assert len(good) == 1
+    named = {Path(each.split(":")[0]).name: each for each in wrong}
+    assert set(named) == {"silent.wav", "clipped.wav", "long.wav", "other.wav", "broken.wav"}
+    assert "silent" in named["silent.wav"] and "clipped" in named["clipped.wav"]
+    assert "5.0 s of sound" in named["long.wav"] and "sounds like 'Banana split.'" in named["other.wav"]
+
+
+def test_broken_negatives_are_left_out(folder: Path) -> None:
+    good, wrong = recordings.negatives(folder)
+    assert len(good) == 5 and len(wrong) == 1 and "broken.wav" in wrong[0]
+    for path in folder.glob("*"):
+        if path.name != "broken.wav":
+            path.unlink()
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        recordings.negatives(folder)
+
+
+def test_folders_without_recordings_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder"):
+        recordings.negatives(tmp_path / "none")
+    with pytest.raises(ConfigError, match="no recording in it"):
+        recordings.negatives(tmp_path)
+
+
+def test_the_file_gives_what_the_network_gives(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.normal(3, 2, (600, 96)).astype(np.float32)
+    last = np.arange(15, 600)
+    wanted = (rows[last, 0] > 3).astype(np.float32)
+    made = network.fit(rows, last, wanted, np.ones_like(wanted), epochs=40, seed=1)
+    logits = made(np.stack([rows[at - 15 : at + 1].reshape(-1) for at in last]))
+    assert ((logits > 0) == (wanted > 0)).mean() > 0.9
+    (tmp_path / "word.tflite").write_bytes(tflite.dense(made.weights, made.biases))
+    score = wordfile.read(tmp_path / "word.tflite").score
+    for at in (20, 100, 300):
+        assert score(rows[at - 15 : at + 1]) == pytest.approx(share(float(logits[at - 15])), abs=1e-4)
+
+
+def test_a_false_alarm_counts_once() -> None:
+    logits = np.full(100, -5, np.float32)
+    logits[[20, 21, 22, 60]] = [1, 3, 2, 4]
+    assert peaks(logits)[:2] == [4, 3] and peaks(logits)[2] == -5
+
+
+def test_thresholds_rise_as_fewer_false_alarms_are_allowed() -> None:
+    draw = np.random.default_rng(0)
+    points, thresholds = curve(draw.normal(6, 2, 200).tolist(), draw.normal(-3, 2, 500).tolist(), 45_000)
+    found = [thresholds[rate] for rate in ("10", "5", "1", "0.5", "0.1")]
+    assert found == sorted(found) and found[0] < found[-1]
+    rates = [point.false_alarms_per_hour for point in points]
+    assert rates == sorted(rates, reverse=True)
