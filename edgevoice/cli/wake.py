@@ -89,7 +89,11 @@ def run(args: argparse.Namespace) -> int:
         speakers = voices.at_hand(store)
         amounts = train.amounts(train.MINUTES if args.minutes is None else args.minutes)
         task = Task(tuple(words), args.seed, amounts, own, against)
-        made = train.train(task, speakers, front, output, progress)
+        try:
+            made = train.train(task, speakers, front, output, progress)
+        except KeyboardInterrupt:
+            progress.step("stopped; the same command goes on from here")
+            raise
     _print(made, output, as_json=args.json)
     return 0
 
