@@ -49,7 +49,7 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             le=1.0,
             description="Score from which on a word wakes without being looked at; more where its card says so.",
         ),
-    ] = 0.98
+    ] = 0.995
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
