@@ -23,7 +23,7 @@ from edgevoice.waketrain.voices import Voice
 from edgevoice.waketrain.work import Work
 
 TINY = Amounts(phrase=27, talk=3, near=3, words=3, noise=1)
-LEXICON = ["table", "mingle", "banjo", "bongo", "window"]
+LEXICON = {"table": "tAbl", "mingle": "mINgl", "banjo": "banjo", "bongo": "bANgo", "window": "wIndo"}
 
 
 def tones(text: str, draw: np.random.Generator) -> Float32:
@@ -146,9 +146,19 @@ def test_doubtful_phrases_are_warned_about() -> None:
     assert any("said all the time" in each for each in phrase.doubts(["right", "now", "please"]))
 
 
+_SOUNDS = {
+    "computer": "kəmpjuTəɹ",
+    "table": "tAbəl",
+    "competitor": "kəmpɛTəTəɹ",
+    "compute": "kəmpjut",
+    "biocomputer": "bIəkəmpjuTəɹ",
+}
+
+
 def test_near_words_are_near_and_never_the_phrase() -> None:
-    found = near("computer", ["computer", "commuter", "table", "compute", "competitor"])
-    assert "computer" not in found and "table" not in found and "competitor" in found
+    found = near("computer", _SOUNDS)
+    assert not {"computer", "biocomputer", "table"} & set(found) and "competitor" in found
+    assert "competitor" in near("komputer", _SOUNDS)  # in no lexicon: by rule
     assert edits("abcd", "abxd") == 1
     draw = np.random.default_rng(0)
     made = {confusable(("view", "glass"), (["few"], ["class"]), draw) for _ in range(200)}

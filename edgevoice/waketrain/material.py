@@ -159,13 +159,23 @@ class Workshop:
     # Texts -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _lexicon(self) -> list[str]:
+    def _lexicon(self) -> dict[str, str]:
         return lexicon()
+
+    @cached_property
+    def _all(self) -> list[str]:
+        """Words that neither are nor hold one of the phrase."""
+        known = [self._lexicon[word] for word in self._task.words if word in self._lexicon]
+        return [
+            word
+            for word, sounds in self._lexicon.items()
+            if word not in self._task.words and not any(each in sounds for each in known)
+        ]
 
     @cached_property
     def _alike(self) -> list[list[str]]:
         found = [near.near(word, self._lexicon) for word in self._task.words]
-        return [words or self._lexicon for words in found]
+        return [words or self._all for words in found]
 
     def _near(self, draw: np.random.Generator) -> str:
         return near.confusable(self._task.words, self._alike, draw) + ENDINGS[draw.integers(len(ENDINGS))]
@@ -183,21 +193,25 @@ class Workshop:
         return " ".join(words) + ENDINGS[int(draw.integers(3))]
 
     def _word(self, draw: np.random.Generator) -> str:
-        while (word := self._lexicon[int(draw.integers(len(self._lexicon)))]) in self._task.words:
-            pass
-        return word
+        return self._all[int(draw.integers(len(self._all)))]
 
 
 _COMMON = sorted(COMMON)
 
 
-def lexicon() -> list[str]:
-    """English words of 3 to 12 letters, in order: those of the voice hibari."""
+def lexicon() -> dict[str, str]:
+    """English words of 3 to 12 letters, in order, and their sounds without stress: those of the voice hibari."""
     package = require("hibari", distribution="hibari-tts")
     packed = (Path(package.tts.ASSETS) / "lexicon_us_gold.json.gz").read_bytes()
-    return sorted(
-        word for word in json.loads(gzip.decompress(packed)) if 2 < len(word) < 13 and word.isalpha() and word.islower()
-    )
+    found = {}
+    for word, sounds in sorted(json.loads(gzip.decompress(packed)).items()):
+        spoken = sounds if isinstance(sounds, str) else sounds.get("DEFAULT")
+        if spoken and 2 < len(word) < 13 and word.isalpha() and not word.isupper():  # names, but no abbreviations
+            found[word.lower()] = spoken.translate(_STRESS)
+    return found
+
+
+_STRESS = str.maketrans("", "", "ˈˌ")
 
 
 def _varied(said: Float32, draw: np.random.Generator) -> Float32:

@@ -1,6 +1,6 @@
 """What sounds like a phrase and is not it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,13 +12,19 @@ WORDS = 60
 """Near words for each word of the phrase."""
 
 
-def near(word: str, lexicon: Sequence[str]) -> list[str]:
-    """Words of the lexicon that sound like this one, the nearest first."""
-    wanted = pronounce(word)
+def near(word: str, lexicon: Mapping[str, str]) -> list[str]:
+    """Words that sound like this one, the nearest first.
+
+    Args:
+        lexicon: words and their sounds. For a word that is not in it, all are pronounced by rule.
+    """
+    sounding = lexicon if word in lexicon else {each: pronounce(each) for each in (word, *lexicon)}
+    wanted = sounding[word]
     inside = set(wanted)
     found = []
-    for other in lexicon:
-        sounds = pronounce(other)
+    for other, sounds in sounding.items():
+        if wanted in sounds:  # "biocomputer" holds the word: it may wake
+            continue
         if abs(len(sounds) - len(wanted)) > 0.5 * len(wanted) or len(inside & set(sounds)) < 0.4 * len(inside):
             continue
         distance = edits(sounds, wanted) / len(wanted)
