@@ -81,6 +81,24 @@ def not_yet() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def bounded_end() -> Iterator[Callable[[float], None]]:
+    """Gives a function to be called when the end has begun: what is not done so many seconds later, at the end of the
+    block, is ended by the kernel (SIGALRM).
+
+    It needs neither memory nor a loop that runs: without memory, starting the thread that closes a device waits for
+    ever, and with it the loop that a stop's own deadline needs.
+    """
+
+    def end_within(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    try:
+        yield end_within
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
 def _asks(number: signal.Signals) -> bool:
     """On a terminal SIGHUP says that the terminal has gone."""
     return number != signal.SIGHUP or not sys.stdin.isatty()

@@ -109,3 +109,24 @@ def test_who_asks_before_anybody_listens_ends_nothing(number: int) -> None:
         assert process.stdout.readline() == "loaded\n"
         process.send_signal(number)
         assert process.wait(60) == -number  # afterwards it is as it was before
+
+
+HANGS = """
+import threading
+from edgevoice.daemon import bounded_end
+
+with bounded_end() as end_within:
+    end_within(0.05)
+    print("hangs", flush=True)
+    threading.Event().wait({seconds})
+print("ended", flush=True)
+threading.Event().wait(0.1)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code", "said"), [(60, -signal.SIGALRM, ["hangs"]), (0, 0, ["hangs", "ended"])])
+def test_an_end_that_hangs_is_ended_by_the_kernel_and_no_other(seconds: int, code: int, said: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", HANGS.format(seconds=seconds)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout.split()) == (code, said)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 HELP = "listen, understand, act and answer: live, or on a recording"
 REPLY = Path("reply.wav")
 COMMAND = Path("command.wav")
+FORCED_AFTER = 1.0
+"""Seconds after the deadline of a stop at which the kernel ends the process: it should say by itself why it does."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +52,7 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
     import sys
 
     from edgevoice.audio.devices import has_sound_card
-    from edgevoice.daemon import not_yet
+    from edgevoice.daemon import bounded_end, not_yet
     from edgevoice.health.notify import Notifier
     from edgevoice.logs import setup
     from edgevoice.modelstore import ModelStore
@@ -68,14 +70,14 @@ async def _run(args: argparse.Namespace, config: "Config") -> int:
 
     # A service waits for its microphone; who tries it out without one is to hear something all the same.
     live = args.input is None and not args.demo and (notifier.listens or has_sound_card(input=True))
-    with not_yet():
+    with not_yet(), bounded_end() as end_within:
         async with (
             _sink(args, config, live=live, patient=notifier.listens) as sink,  # first: what cannot be written is
             Loader(ModelStore(), loading) as loader,  # known before anything is loaded
         ):
             parts = await loader.load(config)
             if live:
-                await _listen(args, config, loader, parts, sink, notifier, form)
+                await _listen(args, config, loader, parts, sink, notifier, form, end_within)
             else:
                 await _replay(args, config, parts, sink, form, tell)
     if not live or args.output is not None:
@@ -91,6 +93,7 @@ async def _listen(
     sink: "AudioSink",
     notifier: "Notifier",
     form: "Format",
+    end_within: Callable[[float], None],
 ) -> None:
     """At the microphone, until a signal comes."""
     from edgevoice.assistant import Assistant
@@ -150,6 +153,7 @@ async def _listen(
             stopping=attendant.stopping,
         )
     finally:
+        end_within(config.assistant.stop_deadline + FORCED_AFTER)
         sink.flush()
         await ear.close()
 
