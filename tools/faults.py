@@ -63,7 +63,8 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Times are in seconds after the fault has gone; where it comes and stays, after it came."""
+    """Times are in seconds after the fault has gone. One that is over as it comes has gone then; of one that stays, the
+    time is counted from the first command after it."""
 
     fault: str
     survived: bool
@@ -74,11 +75,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     states: list[str]
     hears_again_s: float
     answers_s: float | None
-    """To the beginning of the answer, with the 2.3 s that the command takes to be said."""
+    """To the beginning of the answer, with the 1.5 s that the command takes to be said."""
     lost: int
-    """Commands that were not answered: the one in which it came, and any that was begun when it said that it hears."""
+    """Commands that were not answered: the one in which it came, and any that was begun when it had been hearing for
+    a second, by its own word."""
     unheard: int
-    """Commands that were spoken while it said that it does not hear."""
+    """Commands that were begun earlier."""
     ends: list[int]
     """Exit codes; negative: the signal. Empty: the process was kept."""
     notes: list[str]
@@ -155,7 +157,13 @@ def digital_silence(on: Scene) -> Act:
 
 @fault("clipping", lasts=8.0)
 def clipping(on: Scene) -> Act:
-    return _instead(on, lambda samples: np.where(samples > 0, 32767, -32768).astype(np.int16))
+    """An input that is overdriven by far: full scale this way or that for 5 ms at a time."""
+
+    def overdrive(samples: Int16) -> Int16:
+        held = np.repeat(samples[::80], 80)[: len(samples)]
+        return np.where(held > 0, 32767, -32768).astype(np.int16)
+
+    return _instead(on, overdrive)
 
 
 @fault("capture-stall", lasts=10.0)
@@ -339,8 +347,7 @@ def _engine(on: Scene, task: str, error: str) -> Act:
     yield
     (failing / task).write_text(error)
     yield
-    if (failing / task).exists():
-        on.notes.append("it was not asked for anything")
+    yield
     on.notes += [line for line in on.service.complaints().splitlines() if "injected" in line][-1:]
     yield
 
@@ -352,7 +359,7 @@ def _engines() -> None:
         *((task, "EngineError") for task in ("wake", "vad", "asr", "tts")),
         ("asr", "MemoryError"),
     ]:
-        fault(f"{task}-raises-{error}", lasts=4.0)(functools.partial(_engine, task=task, error=error))
+        fault(f"{task}-raises-{error}")(functools.partial(_engine, task=task, error=error))
 
 
 _engines()
@@ -480,15 +487,17 @@ def _play(on: Scene, what: Fault, act: Act) -> Result:
     if not what.held:
         next(act)
         gone = time.monotonic() if what.lasts else came
-    if what.lasts == 0.0:
-        time.sleep(ANSWERED_WITHIN - INTO)  # the command is answered, or not any more
+    if what.held or what.lasts == 0.0:
+        turn_over = functools.partial(_turn_over, on, came, lives)
+        on.until(turn_over, ANSWERED_WITHIN)
 
     lost = unheard = 0
-    asked = time.monotonic()
     answered = None
+    if what.held:
+        gone = time.monotonic()
     while answered is None and time.monotonic() - gone < GIVEN_UP:
         states.append(service.status().get("state", "down"))
-        heard_it = service.hears
+        heard_it = service.hears and not service.of("hearing", "listening", since=time.monotonic() - 1.0)
         asked = time.monotonic()
         room.say(_SPOKEN["Date"])
         answered = on.answered("Date", asked, ANSWERED_WITHIN)
@@ -496,24 +505,30 @@ def _play(on: Scene, what: Fault, act: Act) -> Result:
             lost, unheard = lost + heard_it, unheard + (not heard_it)
     time.sleep(2.5)  # the answer's end
     states.append(service.status().get("state", "down"))
+    told = service.of("deaf", "fault", "reloadrejected", "degraded", since=came)
+    hears_again = _hears_again(on, came, gone, restarted=len(service.lives) > lives)
     if what.held:
         next(act)
+    next(act, None)
     lost += on.answer(what.intent, came - INTO) is None
-    told = service.of("deaf", "fault", "reloadrejected", "degraded", since=came)
-    told_s = round(told[0][0] - came, 2) if told else None
     return Result(
         fault=what.name,
         survived=answered is not None,
         hears=on.heard(came - INTO),
-        told_s=told_s,
+        told_s=round(told[0][0] - came, 2) if told else None,
         states=[state for at, state in enumerate(states) if at == 0 or states[at - 1] != state],
-        hears_again_s=_hears_again(on, came, gone, restarted=len(service.lives) > lives),
+        hears_again_s=hears_again,
         answers_s=None if answered is None else round(answered - gone, 2),
         lost=lost,
         unheard=unheard,
         ends=list(service.ends),
-        notes=on.notes,
+        notes=[note.replace(str(on.folder), "") for note in on.notes],
     )
+
+
+def _turn_over(on: Scene, since: float, lives: int) -> bool:
+    """Whether the turn that was under way then has ended, one way or the other."""
+    return bool(on.service.of("turnended", since=since)) or bool(on.service.ends) or len(on.service.lives) > lives
 
 
 def _hears_again(on: Scene, came: float, gone: float, *, restarted: bool) -> float:

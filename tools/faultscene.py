@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Int16
+from edgevoice.config import load
 from edgevoice.errors import DaemonError
 from edgevoice.health.ask import ask
 from edgevoice.speak import earcon
@@ -218,6 +219,7 @@ class Service:
             "NOTIFY_SOCKET": str(folder / "notify"),
             "WATCHDOG_USEC": str(round(WATCHDOG * 1e6)),
             "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
             **environment,
         }
         self._threads = [threading.Thread(target=self._supervise), threading.Thread(target=self._watch)]
@@ -299,6 +301,7 @@ class Scene:
         self.folder = folder
         self.config: dict[str, Any] = {}
         self.environment = dict(card.environment)
+        self.apology = load(None).assistant.apology
         self.fifo: Path | None = None
         self.pace = 1.0
         self.notes: list[str] = []
@@ -356,8 +359,11 @@ class Scene:
         for sound in self.listener.sounds:
             if sound.begin < since:
                 continue
-            said = [event["text"] for came, event in replies if came <= sound.begin + STEP]
-            found.append(sound.tone or (f"“{said[-1]}”" if said else "speech"))
+            said = [pair for pair in replies if pair[0] <= sound.begin + STEP]
+            text = "something" if not said else said[-1][1]["text"]
+            if said and self._failed(said[-1][0], sound):
+                text = self.apology
+            found.append(sound.tone or f"“{text}”")
         return found
 
     def answer(self, intent: str, since: float) -> float | None:
@@ -366,9 +372,15 @@ class Scene:
             if event["intent"] == intent:
                 replies = self.service.of("reply", since=came)
                 for sound in self.listener.sounds:
-                    if replies and sound.begin >= replies[0][0] - STEP and not sound.tone:
+                    if not replies or sound.begin < replies[0][0] - STEP or sound.tone:
+                        continue
+                    if not self._failed(replies[0][0], sound):
                         return sound.begin
         return None
+
+    def _failed(self, said: float, sound: Sound) -> bool:
+        """Whether a reply could not be spoken, and the sound is the apology for that."""
+        return any(came <= sound.begin + STEP for came, _ in self.service.of("fault", since=said))
 
     def answered(self, intent: str, since: float, within: float) -> float | None:
         """The same, waited for."""
