@@ -124,6 +124,12 @@ def test_a_score_above_the_threshold_is_looked_at_as_well() -> None:
     assert listen(QUIET + [0.85] * 12 + QUIET, Prover(0.01, 0.01)) == []
 
 
+def test_the_less_it_scores_the_surer_the_recogniser_must_be() -> None:
+    for score, confidence, wakes in ((0.4, 0.1, 1), (0.3, 0.13, 0), (0.3, 0.14, 1), (0.21, 0.18, 0), (0.21, 0.2, 1)):
+        answers = [confidence] * 2
+        assert len(listen(QUIET + [score] * 12 + QUIET, Prover(*answers))) == wakes
+
+
 def test_a_card_says_what_is_doubtful() -> None:
     def wakes(score: float, *answers: float) -> int:
         engine = Scores(QUIET + [score] * 12 + QUIET, replace(WORD, loose=0.6, sure=0.97))

@@ -31,7 +31,13 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = "asr"
     threshold: Annotated[
-        float, msgspec.Meta(ge=0.0, le=1.0, description="Smallest confidence of the recogniser that wakes.")
+        float,
+        msgspec.Meta(
+            ge=0.0,
+            le=1.0,
+            description="Smallest confidence of the recogniser that wakes; "
+            "more for a word that scores less than half of its threshold.",
+        ),
     ] = 0.05
     loose: Annotated[
         float,
