@@ -78,7 +78,8 @@ async def listening(options: InputOptions, *, gated: bool = True) -> AsyncIterat
 
 
 def leftover() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name != "MainThread"]
+    """Threads, but for the one that a progress bar of another test may have left."""
+    return [thread.name for thread in threading.enumerate() if thread.name not in ("MainThread", "tqdm_monitor")]
 
 
 @in_three_takes
