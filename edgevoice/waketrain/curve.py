@@ -17,6 +17,11 @@ TAIL = (4, 60)
 that are too rare to be counted here."""
 
 
+HIGHEST = 13.0
+"""Logit of a threshold at most: its score rounds to 0.999998, above which no score of single precision can be told
+from 1."""
+
+
 class Point(msgspec.Struct, frozen=True):
     threshold: float
     miss_rate: float
@@ -66,5 +71,5 @@ def curve(right: Sequence[float], wrong: Sequence[float], rows: int) -> tuple[li
     for rate in ASKED:
         number = int(rate * hours)
         level = falls[number] if TAIL[0] <= number < len(falls) else slope * np.log(rate) + offset
-        found[f"{rate:g}"] = round(share(float(level)), 6)
+        found[f"{rate:g}"] = round(share(min(float(level), HIGHEST)), 6)
     return points, found
