@@ -80,7 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that were not answered: the one in which it came, and any that was begun when it had been hearing for
     a second, by its own word."""
     unheard: int
-    """Commands that were begun earlier."""
+    """Commands that were begun earlier, or in a process that was about to end."""
     ends: list[int]
     """Exit codes; negative: the signal. Empty: the process was kept."""
     notes: list[str]
@@ -498,9 +498,10 @@ def _play(on: Scene, what: Fault, act: Act) -> Result:
     while answered is None and time.monotonic() - gone < GIVEN_UP:
         states.append(service.status().get("state", "down"))
         heard_it = service.hears and not service.of("hearing", "listening", since=time.monotonic() - 1.0)
-        asked = time.monotonic()
+        asked, pid = time.monotonic(), service.pid
         room.say(_SPOKEN["Date"])
         answered = on.answered("Date", asked, ANSWERED_WITHIN)
+        heard_it = heard_it and service.hears and service.pid == pid
         if answered is None:
             lost, unheard = lost + heard_it, unheard + (not heard_it)
     time.sleep(2.5)  # the answer's end

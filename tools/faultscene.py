@@ -45,6 +45,8 @@ RESTART: Final = 1.0
 FINAL: Final = (0, 2, 3, 7)
 WATCHDOG: Final = 20.0
 PATIENCE: Final = 60.0
+SPOKEN_WITHIN: Final = 3.0
+"""Seconds after a reply is known in which it begins to be heard; later sound is of another one."""
 
 
 class Room:
@@ -243,8 +245,16 @@ class Service:
         """As far as it has told."""
         if not self.lives or self.lives[-1].process.poll() is not None:
             return False
-        told = [e["event"] for e in self.lives[-1].events if e["event"] in ("listening", "hearing", "deaf", "muted")]
-        return bool(told) and told[-1] in ("listening", "hearing")
+        hears = deaf = False
+        for event in list(self.lives[-1].events):
+            match event["event"]:
+                case "deaf" | "muted":
+                    hears, deaf = False, True
+                case "hearing":
+                    hears, deaf = True, False
+                case "listening":  # also told at the end of a turn that ended because it is deaf
+                    hears = not deaf
+        return hears
 
     def status(self) -> dict[str, Any]:
         """Empty when it does not answer."""
@@ -372,7 +382,7 @@ class Scene:
             if event["intent"] == intent:
                 replies = self.service.of("reply", since=came)
                 for sound in self.listener.sounds:
-                    if not replies or sound.begin < replies[0][0] - STEP or sound.tone:
+                    if not replies or not -STEP < sound.begin - replies[0][0] < SPOKEN_WITHIN or sound.tone:
                         continue
                     if not self._failed(replies[0][0], sound):
                         return sound.begin
