@@ -1,6 +1,7 @@
 """Models measured by their real engines, each in a process of its own."""
 
 import json
+import shutil
 import subprocess
 import sys
 import wave
@@ -206,19 +207,31 @@ def test_an_engine_of_others_is_measured_too(tmp_path: Path, monkeypatch: pytest
         def close(self) -> None: ...
 
     peer = SimpleNamespace(TASK="wake", package=lambda: None, load=lambda model, threads: Loud())
-    monkeypatch.setattr(peers, "module", {"openwakeword": peer}.__getitem__)
+    monkeypatch.setattr(peers, "module", {"sherpa-onnx": peer}.__getitem__)
     lines = manifest(
         tmp_path,
         {"audio": write(tmp_path / "a.wav", np.full(RATE, 9, np.int16)), "phrase": "loud"},
         {"audio": write(tmp_path / "b.wav", np.zeros(RATE, np.int16))},
     )
-    job = probing.Job(task="wake", engine="openwakeword", model=str(tmp_path), manifest=str(lines))
+    job = probing.Job(task="wake", engine="sherpa-onnx", model=str(tmp_path), manifest=str(lines))
     found = probe_wake.probe(job, lambda done, total: None)
     assert [sum(figure.parts.counts) for figure in found.figures] == [0.0, 0.0, 0.0]
     with pytest.raises(ConfigError, match="it has no options"):
         probe_wake.probe(msgspec.structs.replace(job, options={"threads": 2}), lambda done, total: None)
-    with pytest.raises(ConfigError, match="unknown engine 'openwakeword'"):
-        measure("vad", tmp_path, lines, engine="openwakeword", reference=tmp_path)
+    with pytest.raises(ConfigError, match="unknown engine 'sherpa-onnx'"):
+        measure("vad", tmp_path, lines, engine="sherpa-onnx", reference=tmp_path)
+
+
+def test_the_features_of_wake_words_are_measured_with_the_word_beside_them(store: ModelStore, tmp_path: Path) -> None:
+    lines = manifest(tmp_path, {"audio": write(tmp_path / "a.wav", np.zeros(RATE, np.int16))})
+    folder = tmp_path / "model"
+    shutil.copytree(store.path("openwakeword-features"), folder)
+    with pytest.raises(ModelError, match="there is no wake word in it"):
+        measure("wake", folder, lines, engine="openwakeword")
+    for path in store.path("oww-hey_jarvis").glob("*.tflite"):
+        shutil.copy(path, folder / "hey_jarvis.tflite")
+    with pytest.raises(ConfigError, match="no recording with 'hey jarvis'"):
+        measure("wake", folder, lines, engine="openwakeword")
 
 
 def test_a_bad_score_of_the_search_for_a_threshold(store: ModelStore) -> None:

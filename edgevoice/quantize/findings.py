@@ -13,6 +13,8 @@ import msgspec
 from edgevoice.audio.pcm import Audio
 from edgevoice.bench import peers
 from edgevoice.engines import registry
+from edgevoice.engines.wake.embedding import EMBEDDING, MEL
+from edgevoice.engines.wake.wordfile import KINDS
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.modelfiles import NOTES
 from edgevoice.modelstore import ModelStore
@@ -26,6 +28,7 @@ _PACKAGES = {
     "vosk": ("vosk",),
     "silero": ("onnxruntime",),
     "microwakeword": ("ai_edge_litert.interpreter", "pymicro_features"),
+    "openwakeword": ("ai_edge_litert.interpreter",),
     "hibari": ("onnxruntime", "hibari", "hibari.voices"),
     "piper": ("onnxruntime", "piper"),
 }
@@ -84,8 +87,11 @@ def options(task: str, engine: str, model: str, given: Mapping[str, Any]) -> msg
     path = _file(Path(model), engine)
     name = _OPTION.get(engine, "model")
     value: Any = [str(path)] if name == "models" else str(path)
+    fixed = _FIXED.get(engine, {})
+    if engine == "openwakeword":
+        fixed = {"models": _words(path)}
     try:
-        return msgspec.convert({**_FIXED.get(engine, {}), **given, name: value}, kind)
+        return msgspec.convert({**fixed, **given, name: value}, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), place=f"options of {engine}") from error
 
@@ -134,6 +140,18 @@ def scores(session: Scoring[Score], audio: Audio, chunk: int, times: list[float]
             times.append(1000 * (time.perf_counter() - begun))
     finally:
         session.close()
+    return found
+
+
+def _words(folder: Path) -> list[str]:
+    """The wake words beside the features that are measured."""
+    found = [
+        str(path) for path in sorted(folder.iterdir()) if path.suffix in KINDS and path.name not in (MEL, EMBEDDING)
+    ]
+    if not found:
+        raise ModelError(
+            "there is no wake word in it", place=str(folder), remedy="put the file of one beside those of the features"
+        )
     return found
 
 
