@@ -276,5 +276,7 @@ def check_commands(config: Config, skills: Skills) -> None:
             raise ConfigError(
                 f"'{sentence}' is no command: {found.why}",
                 place=f"detection.commands.{name}",
-                remedy=f"the nearest one is '{found.closest}'" if found.closest else f"try it with: edgevoice intent '{sentence}'",
+                remedy=f"the nearest one is '{found.closest}'"
+                if found.closest
+                else f"try it with: edgevoice intent '{sentence}'",
             )
