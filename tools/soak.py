@@ -153,6 +153,7 @@ def replay(script: Script, hours: float) -> tuple[Sequence[Mapping[str, Any]], l
                 daemon.stdin.write(piece.tobytes())
                 if script.position >= hours * 3600 * RATE:
                     break
+            watch.stop()  # before it gives everything back
             daemon.stdin.close()
             reader.join()
         finally:
