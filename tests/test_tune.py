@@ -172,8 +172,8 @@ def test_memory_of_the_whole() -> None:
     assert Combination(hear, speak, idle).point().memory_mb == 310
     busy = part("speak", 90, 90, 290, latency_ms=10.0)
     assert Combination(hear, busy, idle).point().memory_mb == 200 + 200
-    assert Combination(hear, busy, idle).impossible(Budgets(memory_mb=360), inputs(1)) == "memory_mb"
-    assert Combination(hear, busy, idle).impossible(Budgets(memory_mb=370), inputs(1)) == ""  # the whole may take less
+    assert Combination(hear, busy, idle).impossible(Budgets(memory_mb=363), inputs(1)) == "memory_mb"
+    assert Combination(hear, busy, idle).impossible(Budgets(memory_mb=364), inputs(1)) == ""  # the whole may take less
 
 
 class Waiting:
