@@ -189,6 +189,39 @@ def test_a_broken_package_is_told_from_a_missing_one(tmp_path: Path, monkeypatch
         registry.require("edgevoice_broken_package")
 
 
+@pytest.mark.parametrize("package", ["edgevoice_half_package", "edgevoice_half_package.inner", "edgevoice_half_outer"])
+def test_what_a_package_lacks_is_not_taken_for_the_package(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgevoice.errors import EngineBrokenError
+
+    folder = tmp_path / "edgevoice_half_package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("import edgevoice_absent_part.deep")
+    (folder / "inner.py").write_text("")
+    (tmp_path / "edgevoice_half_outer.py").write_text("import edgevoice_half_package")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        EngineBrokenError, match=r"edgevoice_half_package needs edgevoice_absent_part, which is missing"
+    ):
+        registry.require(package)
+
+
+def test_a_package_of_another_version_is_not_called_missing() -> None:
+    from edgevoice.errors import EngineBrokenError
+
+    with pytest.raises(EngineBrokenError, match=r"there is no json\.edgevoice_part in it"):
+        registry.require("json.edgevoice_part")
+
+
+@pytest.mark.parametrize("package", ["edgevoice_no_such_package.inner", "edgevoice_empty_space.inner"])
+def test_a_part_of_what_is_not_installed(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "edgevoice_empty_space").mkdir()  # as google is, of which protobuf is one package among others
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(EngineMissingError, match="it is not installed"):
+        registry.require(package)
+
+
 @pytest.mark.parametrize(("task", "name", "option"), [("vad", "silero", "model"), ("asr", "whisper", "model")])
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07" * 5000])
 def test_a_damaged_model_is_an_error_not_a_crash(

@@ -1,7 +1,8 @@
 """The table of engines, and how an engine and its third-party package are imported."""
 
 import importlib
-import importlib.util
+import sys
+import traceback
 from types import ModuleType
 from typing import Any
 
@@ -67,22 +68,35 @@ def require(package: str, *, extra: str | None = None, distribution: str | None 
         EngineMissingError: it is not installed. EngineBrokenError: it is there and does not import; the cause says why.
     """
     install = f"pip install 'edgevoice[{extra}]'" if extra else f"pip install {distribution or package}"
-    try:
-        found = importlib.util.find_spec(package) is not None
-    except ModuleNotFoundError:  # a parent package of a dotted name
-        found = False
-    if not found:
-        raise EngineMissingError(
-            "it is not installed",
-            place=f"package {distribution or package}",
-            remedy=f"install it with: {install}",
-        )
+    place = f"package {distribution or package}"
     try:
         return importlib.import_module(package)
     except Exception as error:
+        lacks = error.name if isinstance(error, ModuleNotFoundError) else None
+        why = f"{type(error).__name__}: {error}"
+        if lacks and f"{package}.".startswith(f"{lacks}."):
+            if _file(lacks.rpartition(".")[0]) is None:
+                raise EngineMissingError(
+                    "it is not installed", place=place, remedy=f"install it with: {install}"
+                ) from None
+            why = f"there is no {lacks} in it"
+        elif lacks:
+            why = f"{_importer(error)} needs {lacks}, which is missing"
         hint = " (on a Raspberry Pi: sudo apt install libatomic1)" if "libatomic" in str(error) else ""
         raise EngineBrokenError(
-            f"it is installed but does not import: {type(error).__name__}: {error}{hint}",
-            place=f"package {distribution or package}",
+            f"it is installed but does not import: {why}{hint}",
+            place=place,
             remedy=f"reinstall it with: {install} --force-reinstall",
         ) from error
+
+
+def _file(module: str) -> str | None:
+    """None when it was not imported, or is a name that several packages share, such as ``google``."""
+    return getattr(sys.modules.get(module), "__file__", None)
+
+
+def _importer(error: Exception) -> str:
+    """The module whose import statement failed: the last on the way there that is not the import system itself."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = [str(frame.f_globals.get("__name__")) for frame in frames]
+    return next(name for name in reversed(names) if name.split(".")[0] != "importlib")
