@@ -10,12 +10,13 @@ from edgevoice.audio.deafness import FOUND_SECONDS
 from edgevoice.audio.ear import Ear
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.audio.source import AudioSink, AudioSource
-from edgevoice.config import Config
+from edgevoice.config import Config, lightened
 from edgevoice.engines.protocols import VadEngine
 from edgevoice.errors import DeviceError, EdgeVoiceError, OutputError
 from edgevoice.events import (
     Deaf,
     DeafCause,
+    Degraded,
     Event,
     Fault,
     Hearing,
@@ -29,6 +30,7 @@ from edgevoice.events import (
 )
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
+from edgevoice.governor import HASTE
 from edgevoice.listen.spot import Scorer, Spotter, gated
 from edgevoice.listen.wake import Detection
 from edgevoice.mute import MuteMemory
@@ -105,6 +107,8 @@ class Assistant:
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
         self._tap = self._hub.tap(name="wake word", capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
         self._memory = Memory()
+        self._level = 0
+        """Steps down that have been taken."""
         self._turn = self._make_turn()
         self._group = asyncio.TaskGroup()
         self._conversation: asyncio.Task[None] | None = None
@@ -120,13 +124,14 @@ class Assistant:
         """Where a new spotter begins to listen, in the past; None once it has."""
         self._answered = 0
         """Where the last turn ended."""
+        self._renewing = asyncio.Lock()
         self._ready = asyncio.Event()
         self._reloads = Latest(self._reload, self._group.create_task)
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        return self._config
+        return lightened(self._config, self._level)
 
     @property
     def parts(self) -> Parts:
@@ -235,7 +240,8 @@ class Assistant:
     async def _reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
         outcome: Reloaded | ReloadRejected
         try:
-            changed = await self._renew(await asyncio.to_thread(read))
+            async with self._renewing:
+                changed = await self._renew(await asyncio.to_thread(read), self._level)
         except EdgeVoiceError as error:
             outcome = ReloadRejected(at=self._hub.position, why=str(error))
         else:
@@ -246,8 +252,23 @@ class Assistant:
         self._emit(outcome)
         return outcome
 
-    async def _renew(self, config: Config) -> tuple[str, ...]:
-        """Put a configuration in force; gives the keys that have changed.
+    async def step_to(self, level: int, why: str) -> None:
+        """Do less, or more again, from the next moment on in which there is no turn.
+
+        Args:
+            level: see ``edgevoice.governor``.
+            why: told in the event ``degraded``.
+        """
+        try:
+            async with self._renewing:
+                await self._renew(self._config, level)
+        except EdgeVoiceError as error:
+            self._emit(Fault(at=self._hub.position, error=type(error).__name__, message=str(error)))
+        else:
+            self._emit(Degraded(at=self._hub.position, level=level, why=why))
+
+    async def _renew(self, config: Config, level: int) -> tuple[str, ...]:
+        """Put a configuration in force, as it is at a level; gives the keys that have changed.
 
         Raises:
             EdgeVoiceError: why it is not.
@@ -256,7 +277,7 @@ class Assistant:
             raise RuntimeError("an assistant without a loader was asked for a reload")
         before, parts = self._config, self._parts
         await self._ready.wait()
-        fresh = await self._loader.load(config, parts)
+        fresh = await self._loader.load(lightened(config, level), parts)
         spotter = None
         try:
             spotter = await self._prepare_spotter(config, fresh)
@@ -272,7 +293,7 @@ class Assistant:
             await self._loader.keep(parts)
             raise
         # From here to the end of the exchange nothing else runs, so that no turn sees half of it.
-        self._config, self._parts = config, fresh
+        self._config, self._level, self._parts = config, level, fresh
         self._turn = self._make_turn()
         old, self._spotter = self._spotter, spotter
         if old is not None and old.scorer is not spotter.scorer:
@@ -446,6 +467,7 @@ class Assistant:
             self._emit,
             self._set_volume,
             self._now,
+            haste=self._level >= HASTE,
         )
 
     def _emit(self, event: Event) -> None:

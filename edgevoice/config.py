@@ -19,6 +19,8 @@ from edgevoice.audio.source import InputOptions, OutputOptions
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import BELIEVED
 from edgevoice.errors import ConfigError
+from edgevoice.governor import LIGHTER_MODEL
+from edgevoice.governor import Options as OverloadOptions
 from edgevoice.listen.endpoint import Options as EndpointOptions
 from edgevoice.listen.wake import Options as WakeOptions
 from edgevoice.logs.options import Options as LoggingOptions
@@ -115,6 +117,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     intents: Annotated[Intents, msgspec.Meta(description="What can be said.")]
     tts: Annotated[Chosen, msgspec.Meta(description="The voice.")]
     assistant: Annotated[Assistant, msgspec.Meta(description="The conversation.")]
+    overload: Annotated[
+        OverloadOptions, msgspec.Meta(description="What is done when the machine is overloaded or too hot.")
+    ]
     logging: Annotated[LoggingOptions, msgspec.Meta(description="What is logged, and how.")]
     debug: Annotated[Debug, msgspec.Meta(description="What helps to find a fault.")]
 
@@ -171,9 +176,27 @@ def model_names(config: Config) -> list[str]:
     """The models the configured engines need: the values of their options ``model`` and ``models`` that are names in
     the catalog, not paths."""
     names: list[str] = []
-    for task in TASKS:
-        names += [name for name in models_of(getattr(config, task)) if "/" not in name and name not in names]
+    for name in models(config):
+        if "/" not in name and name not in names:
+            names.append(name)
     return names
+
+
+def models(config: Config) -> tuple[str, ...]:
+    """The models that a configuration may use: names in the catalog, or paths."""
+    lighter = config.overload.model
+    used = [name for task in TASKS for name in models_of(getattr(config, task))]
+    return (*used, *([] if lighter is None else [lighter]))
+
+
+def lightened(config: Config, level: int) -> Config:
+    """The configuration that is in force when so many steps down have been taken."""
+    model = config.overload.model
+    if level < LIGHTER_MODEL or model is None:
+        return config
+    options = msgspec.structs.replace(config.asr.chosen, model=model)
+    asr = Chosen(engine=config.asr.engine, options={**config.asr.options, config.asr.engine: options})
+    return msgspec.structs.replace(config, asr=asr)
 
 
 def models_of(chosen: Chosen) -> tuple[str, ...]:

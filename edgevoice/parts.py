@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio
-from edgevoice.config import TASKS, Config, models_of
+from edgevoice.config import TASKS, Config, models, models_of
 from edgevoice.engines import registry
 from edgevoice.engines.protocols import AsrEngine, AsrHint, Engine, Hypothesis, ModelPaths, WakeEngine, Writer
 from edgevoice.errors import ConfigError
@@ -171,11 +171,12 @@ def origins(config: Config, store: ModelPaths) -> dict[str, object]:
     Raises:
         ModelError: a model is not there or damaged. GrammarError: a pack is not there.
     """
+    paths = {name: store.path(name) for name in models(config)}  # also of the one that may be needed later
     found: dict[str, object] = {}
     for task in TASKS:
         chosen = getattr(config, task)
-        models = tuple((str(path), _stamp(path)) for path in map(store.path, models_of(chosen)))
-        found[task] = chosen.engine, chosen.chosen, models
+        lie = tuple((str(paths[name]), _stamp(paths[name])) for name in models_of(chosen))
+        found[task] = chosen.engine, chosen.chosen, lie
     packs = tuple((str(file), _digest(file)) for pack in config.packs() for file in files(pack))
     found["intents"] = packs, config.intents.by_sound, _hinted(config)
     return found

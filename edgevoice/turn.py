@@ -90,6 +90,8 @@ class Turn:
     emit: Callable[[Event], None]
     set_volume: SetVolume
     now: Callable[[], datetime]
+    haste: bool = False
+    """The machine cannot keep up."""
 
     async def converse(self, wake: Wake) -> Outcome:
         """Listen, understand, act, answer.
@@ -128,7 +130,7 @@ class Turn:
                     count_from=count_from,
                     vad=self.engines.vad,
                     asr=self.engines.asr,
-                    hint=self.skills.hint,
+                    hint=replace(self.skills.hint, haste=self.haste),
                     options=options,
                     emit=self.emit,
                     cue=cue,

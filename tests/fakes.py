@@ -155,8 +155,11 @@ class FakeAsr:
         self.open_sessions = 0
         self.begins: list[int] = []
         """Capture index at which the audio of each session began."""
+        self.hasty: list[bool] = []
+        """Whether each session was asked to save work."""
 
     def open(self, hint: AsrHint | None = None) -> "FakeAsrSession":
+        self.hasty.append(hint is not None and hint.haste)
         self.open_sessions += 1
         return FakeAsrSession(self, constrained=bool(self.endings) and hint is not None and hint.automaton is not None)
 

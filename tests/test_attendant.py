@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from edgevoice import events
+from edgevoice import events, governor
 from edgevoice.audio.portaudio import Hanging
 from edgevoice.config import Config, load
 from edgevoice.errors import DaemonError, DeviceError
@@ -23,6 +23,7 @@ from edgevoice.health.notify import Notifier
 from edgevoice.health.protocol import Answer, Verb
 from edgevoice.health.starts import Starts
 from edgevoice.health.status import Machine, ModelInUse, Status
+from edgevoice.observe import Step
 from edgevoice.parts import Parts
 
 
@@ -88,6 +89,10 @@ class FakeAssistant:
         outcome = ReloadRejected(at=0, why=self.rejected) if self.rejected else Reloaded(at=0, changed=("tts.engine",))
         self.emit(outcome)
         return outcome
+
+    async def step_to(self, level: int, why: str) -> None:
+        self.asked.append(f"level {level}")
+        self.emit(events.Degraded(at=0, level=level, why=why))
 
 
 class Rig:
@@ -234,6 +239,29 @@ def test_a_storm_of_reloads_is_one_for_systemd(tmp_path: Path) -> None:
         rig.assistant.go_on.set()
         await rig.status()
         assert rig.told() == ["READY=1"]
+
+    attended(tmp_path, client)
+
+
+def test_late_commands_are_a_step_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(governor, "LOOK_SECONDS", 0.0)
+
+    async def client(rig: Rig) -> None:
+        stepped = asyncio.Event()
+        show = rig.assistant.emit
+
+        def emit(event: Event) -> None:
+            show(event)
+            stepped.set()
+
+        rig.assistant.emit = emit
+        rig.assistant.on_processed(16_000)
+        for _ in range(2):
+            rig.attendant.observe(events.Transcript(at=0, text="stop", confidence=None), [Step("recognition", 3.0)])
+        await stepped.wait()
+        status = await rig.status()
+        assert (status.state, status.level) == ("degraded", 1)
+        assert "recognised 3.0 s late" in status.cause
 
     attended(tmp_path, client)
 

@@ -130,6 +130,15 @@ def test_without_a_grammar_the_first_look_is_later() -> None:
     assert heard.silence == frames(0.2)
 
 
+def test_in_haste_there_is_no_look_before_a_pause_is_certain() -> None:
+    endings: dict[str, Ending] = {LIGHT: "closed"}
+    hasty = AsrHint(automaton=HINT.automaton, haste=True)
+    for script, looks in (("...oooo.kkkk", (2, 1)), ("...ooookkkk", (1, 1))):  # the pause has 0.1 s
+        assert tuple(Heard(script, endings, hint).asr.paused for hint in (HINT, hasty)) == looks
+    assert Heard("...ooookkkk", endings, HINT).silence == frames(0.15)
+    assert Heard("...ooookkkk", endings, hasty).silence == frames(0.2)
+
+
 def test_who_goes_on_is_heard_to_the_end() -> None:
     endings: dict[str, Ending] = {"turn on": "unfinished", LIGHT: "closed"}
     heard = Heard("...oooo.........kkkk", endings, HINT)  # 0.9 s, more than ends anything else

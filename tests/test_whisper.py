@@ -10,11 +10,20 @@ import numpy as np
 import pytest
 
 from edgevoice.audio.pcm import RATE, Audio, from_float32
-from edgevoice.engines.asr import whisper, whisper_decode, whisper_mel, whisper_stream, whisper_tokens
+from edgevoice.engines.asr import (
+    whisper,
+    whisper_decode,
+    whisper_grammar,
+    whisper_mel,
+    whisper_stream,
+    whisper_tokens,
+)
+from edgevoice.engines.asr.whisper_beam import search
 from edgevoice.engines.asr.whisper_decode import Decoded
-from edgevoice.engines.protocols import Hypothesis
+from edgevoice.engines.protocols import AsrHint, Hypothesis
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.modelstore import ModelStore
+from edgevoice.think.grammar import Grammar, default_pack
 
 PLAIN = whisper.Options(partials=False)
 
@@ -54,6 +63,33 @@ def run(engine: whisper.WhisperEngine, audio: Audio, block: int) -> tuple[list[H
 def with_options(engine: whisper.WhisperEngine, options: whisper.Options) -> whisper.WhisperEngine:
     assert engine._net is not None
     return whisper.WhisperEngine(options, engine._net, engine.tokens)
+
+
+def test_in_haste_it_follows_fewer_sentences_and_gives_no_partial_texts(
+    engine: whisper.WhisperEngine, say: Callable[[str], Audio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = say("turn on the kitchen light")
+    automaton = Grammar.load([default_pack("en")]).automaton
+    widths: list[int] = []
+
+    def counted(*args: Any, width: int, limit: int) -> Any:
+        widths.append(width)
+        return search(*args, width=width, limit=limit)
+
+    monkeypatch.setattr(whisper_grammar, "search", counted)
+    texts = []
+    for haste in (False, True):
+        session = engine.open(AsrHint(automaton=automaton, haste=haste))
+        session.feed(spoken)
+        texts.append(session.finish().text)
+        session.close()
+    assert texts == ["turn on the kitchen light"] * 2
+    assert widths == [8, 2]
+
+    session = engine.open(AsrHint(haste=True))
+    assert session.feed(say("This is a long sentence, and it takes more than two seconds to say all of it.")) is None
+    assert "long sentence" in session.finish().text
+    session.close()
 
 
 # The spectrogram -------------------------------------------------------------------------------------------------

@@ -126,13 +126,13 @@ def load() -> GrammarReader:
     folder = ModelStore().path(options.model)
     tokens = whisper_tokens.load(folder / "tokens.json")
     rule = rules(tokens, None, options.suppress_symbols, options.max_tokens)
-    return GrammarReader(WhisperNet(folder, 1), tokens, rule, width=options.beams, prompt=options.prompt)
+    return GrammarReader(WhisperNet(folder, 1), tokens, rule, prompt=options.prompt)
 
 
 def judge(reader: GrammarReader, samples: Float32, grammar: Grammar) -> tuple[float, ...] | None:
     """The features of the sentence that fits best; None when there is none."""
     context = len(samples) / RATE + whisper.Options().padding
-    searched = reader.search(samples, grammar.automaton, context=context)
+    searched = reader.search(samples, grammar.automaton, context=context, width=whisper.Options().beams)
     return None if searched.fit is None else features(searched.fit, searched.no_speech)
 
 

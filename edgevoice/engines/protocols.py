@@ -162,6 +162,8 @@ class AsrHint:
     """Complete phrases in lower case, numbers as words. Empty: anything may be said."""
     automaton: Automaton | None = None
     """Of all sentences that may be said. An engine that can follow it gives ``Hypothesis.readings``."""
+    haste: bool = False
+    """The machine cannot keep up: save work, even if that costs a little accuracy."""
 
 
 class AsrEngine(Engine, Protocol):

@@ -10,7 +10,8 @@ import msgspec
 
 from edgevoice.config import Config
 from edgevoice.errors import DaemonError, EdgeVoiceError
-from edgevoice.events import Event, Reloaded, ReloadRejected
+from edgevoice.events import Degraded, Event, Reloaded, ReloadRejected
+from edgevoice.governor import Governor
 from edgevoice.health import metrics
 from edgevoice.health.control import Do, serve
 from edgevoice.health.model import Busy, Health
@@ -51,6 +52,8 @@ class Attended(Protocol):
 
     async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected: ...
 
+    async def step_to(self, level: int, why: str) -> None: ...
+
 
 class Attendant:
     """One for an assistant. Its events go through ``observe``.
@@ -80,6 +83,7 @@ class Attendant:
         self._read = read
         self._models = models
         self._watchdog = Watchdog(notifier, health, self._round_trip)
+        self._governor = Governor(lambda: assistant.config.overload, assistant.step_to, health.read_machine)
         self._notifier = notifier
         self._starts = starts
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,7 +100,8 @@ class Attendant:
     def observe(self, event: Event, steps: list[Step]) -> None:
         """Something has happened to the assistant."""
         self._health.observe(event, steps)
-        if isinstance(event, Reloaded):
+        self._governor.observe(event, steps)
+        if isinstance(event, Reloaded | Degraded):
             self._health.models = self._models(self._assistant.config)
         self._watchdog.tell()
 
@@ -121,6 +126,7 @@ class Attendant:
             self._health.starts = self._starts.begin()
             if self._notifier.listens:
                 self._spawn(self._watchdog.run())
+            self._spawn(self._governor.run())
             try:
                 await self._assistant.run()
             except asyncio.CancelledError:

@@ -64,7 +64,7 @@ class Health:
         """Tells the threads whose steps may hang."""
         self._device = device
         self.stopping = False
-        self._read_machine = read_machine
+        self.read_machine = read_machine
         self._clock = clock
         self._began = clock()
         self._shown: tuple[State, float] = ("starting", self._began)
@@ -250,7 +250,7 @@ class Health:
             starts=None if self.starts is None else self.starts[0],
             unclean_starts=None if self.starts is None else self.starts[1],
             models=tuple(self.models),
-            machine=self._read_machine(),
+            machine=self.read_machine(),
         )
 
     def _settle(self, now: float) -> None:

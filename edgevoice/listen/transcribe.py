@@ -85,6 +85,7 @@ async def hear(
     """
     vad_worker, vad_engine = vad
     endpoint = Endpoint(options, count_from)
+    haste = hint is not None and hint.haste
     vad_session = await vad_worker.call(vad_engine.open)
     frames = _Frames()
     recogniser: Recogniser | None = None
@@ -126,7 +127,7 @@ async def hear(
                             worker, engine = asr
                             recogniser = Recogniser(worker, await worker.call(engine.open, hint), emit, judge, expect)
                             recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
-                        case Glanced() if recogniser is not None and recogniser.constrained:
+                        case Glanced() if recogniser is not None and recogniser.constrained and not haste:
                             recogniser.look()
                         case Paused() if recogniser is not None:
                             recogniser.look()

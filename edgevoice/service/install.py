@@ -197,15 +197,15 @@ def _reader() -> reach.Reader:
 
 def _missing(places: Places, models: Path | None) -> EdgeVoiceError | None:
     """What the service would fail for at once: its configuration, its models, or its intents, read as it will."""
-    from edgevoice.config import TASKS, load, models_of
+    from edgevoice import config as configuration
     from edgevoice.modelshelf import ModelShelf, default_root
 
     shelf_root = models or (default_root() if places.user else places.models)
     try:
         # In a dry run there may be none yet.
-        config = load(places.config if places.config.exists() else Path(os.devnull), environ={})
+        config = configuration.load(places.config if places.config.exists() else Path(os.devnull), environ={})
         shelf = ModelShelf(shelf_root)
-        wanted = [shelf.path(name) for task in TASKS for name in models_of(getattr(config, task))]
+        wanted = [shelf.path(name) for name in configuration.models(config)]
     except EdgeVoiceError as error:
         error.remedy = _pull(places, shelf_root) if error.exit_code == 4 else error.remedy
         return error

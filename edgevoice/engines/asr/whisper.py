@@ -26,6 +26,8 @@ _SHORTEST = RATE // 10
 _SILENCE = 1e-4
 """A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
 
+_HASTY_BEAMS = 2
+"""Beams in haste. One costs much accuracy in noise (docs/speech-to-intent.md)."""
 _PROOF_BEAMS = 4
 """Spellings of a phrase that are followed when it is to be proved: it has one sentence."""
 
@@ -102,13 +104,9 @@ class WhisperEngine:
         self.tokens = tokens
         self._net: WhisperNet | None = net
         self._rules: Rules = rules(tokens, options.language, options.suppress_symbols, options.max_tokens)
-        self._reader: GrammarReader | None = GrammarReader(
-            net, tokens, self._rules, width=options.beams, prompt=options.prompt
-        )
+        self._reader: GrammarReader | None = GrammarReader(net, tokens, self._rules, prompt=options.prompt)
         # Of its own, so that what is prepared for the intents stays.
-        self._prover: GrammarReader | None = GrammarReader(
-            net, tokens, self._rules, width=_PROOF_BEAMS, prompt=options.prompt
-        )
+        self._prover: GrammarReader | None = GrammarReader(net, tokens, self._rules, prompt=options.prompt)
 
     def open(self, hint: AsrHint | None = None) -> "WhisperSession | CommandSession":
         """A session for one utterance: held to the sentences of the hint's automaton, if there is one."""
@@ -116,8 +114,8 @@ class WhisperEngine:
             if self._reader is None:
                 raise RuntimeError("the engine is closed")
             self._reader.prepare(hint.automaton)  # now, while the command is being spoken
-            return CommandSession(self, hint.automaton)
-        return WhisperSession(self)
+            return CommandSession(self, hint.automaton, haste=hint.haste)
+        return WhisperSession(self, partials=self.options.partials and not (hint is not None and hint.haste))
 
     def unwritable(self, words: Iterable[str]) -> list[str]:
         """See ``edgevoice.engines.protocols.Writer``."""
@@ -130,18 +128,20 @@ class WhisperEngine:
         samples = audio.float32()[-_WINDOW:]
         if _silent(samples):
             return 0.0
-        return self._prover.read(samples, phrase, context=len(samples) / RATE + self.options.padding).confidence
+        context = len(samples) / RATE + self.options.padding
+        return self._prover.read(samples, phrase, context=context, width=_PROOF_BEAMS).confidence
 
     def close(self) -> None:
         self._net = self._reader = self._prover = None
 
-    def read(self, samples: Float32, automaton: Automaton) -> Read:
+    def read(self, samples: Float32, automaton: Automaton, *, haste: bool = False) -> Read:
         """The sentence of the automaton that at most 30 s of audio hold."""
         if self._reader is None:
             raise RuntimeError("the engine is closed")
         if _silent(samples):
             return Read((), 0.0, None)
-        return self._reader.read(samples, automaton, context=len(samples) / RATE + self.options.padding)
+        beams = min(_HASTY_BEAMS, self.options.beams) if haste else self.options.beams
+        return self._reader.read(samples, automaton, context=len(samples) / RATE + self.options.padding, width=beams)
 
     def decode(self, samples: Float32, forced: Sequence[int] = (), *, retry: bool = True) -> Decoded:
         """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens.
@@ -169,9 +169,10 @@ class CommandSession:
 
     constrained = True
 
-    def __init__(self, engine: WhisperEngine, automaton: Automaton) -> None:
+    def __init__(self, engine: WhisperEngine, automaton: Automaton, *, haste: bool) -> None:
         self._engine = engine
         self._automaton = automaton
+        self._haste = haste
         self._heard = np.zeros(0, np.float32)
         self._paused: Hypothesis | None = None
 
@@ -183,7 +184,7 @@ class CommandSession:
 
     def pause(self) -> Hypothesis:
         if self._paused is None:
-            read = self._engine.read(self._heard, self._automaton)
+            read = self._engine.read(self._heard, self._automaton, haste=self._haste)
             text = read.readings[0].text if read.readings else ""
             if read.confidence < BELIEVED:  # no command: what was said instead?
                 text = self._engine.tokens.text(self._engine.decode(self._heard).tokens).strip()
@@ -202,8 +203,9 @@ class WhisperSession:
 
     constrained = False
 
-    def __init__(self, engine: WhisperEngine) -> None:
+    def __init__(self, engine: WhisperEngine, *, partials: bool) -> None:
         self._engine = engine
+        self._partials = partials
         self._pieces: list[Float32] = []
         self._length = 0
         """Samples in the pieces."""
@@ -240,7 +242,7 @@ class WhisperSession:
 
     def _partial(self) -> Hypothesis | None:
         self._schedule.advance(self._length)
-        if not self._engine.options.partials:
+        if not self._partials:
             return None
         decoded = self._engine.decode(self._heard(), self._agreement.committed, retry=False)
         self._agreement.push(decoded.tokens)

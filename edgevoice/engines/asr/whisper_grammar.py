@@ -59,15 +59,13 @@ class GrammarReader:
     """Reads commands. Keeps what it made for the grammar of the last time, so the first reading costs most.
 
     Args:
-        width: beams.
         prompt: whether Whisper is told the grammar's phrases.
     """
 
-    def __init__(self, net: WhisperNet, tokens: Tokens, rules: Rules, *, width: int, prompt: bool) -> None:
+    def __init__(self, net: WhisperNet, tokens: Tokens, rules: Rules, *, prompt: bool) -> None:
         self._net = net
         self._tokens = tokens
         self._rules = rules
-        self._width = width
         self._with_prompt = prompt
         self._speller = Speller(tokens, rules.suppress)
         self._marks = [*self._speller.stops, *self._speller.marks, *self._speller.final_marks]
@@ -96,14 +94,15 @@ class GrammarReader:
             prompt += more
         return prompt if len(prompt) > 1 else []
 
-    def read(self, samples: Float32, automaton: Automaton, *, context: float) -> Read:
+    def read(self, samples: Float32, automaton: Automaton, *, context: float, width: int) -> Read:
         """The sentence of the grammar that the audio holds.
 
         Args:
             samples: at most 30 s.
             context: seconds of audio and silence that Whisper sees; it always sees all audio.
+            width: beams.
         """
-        searched = self.search(samples, automaton, context=context)
+        searched = self.search(samples, automaton, context=context, width=width)
         found = searched.found
         if searched.fit is None:
             return Read((), 0.0, "unfinished" if found.unfinished > -math.inf else None)
@@ -112,18 +111,18 @@ class GrammarReader:
         sure = confidence(searched.fit, searched.no_speech, words, sound(samples))
         return Read(readings, sure, _ending(found))
 
-    def search(self, samples: Float32, automaton: Automaton, *, context: float) -> Searched:
+    def search(self, samples: Float32, automaton: Automaton, *, context: float, width: int) -> Searched:
         """What ``read`` judges by."""
         follower = self.prepare(automaton)
         for seconds in (context, context + MORE_CONTEXT, math.inf):
-            searched = self._search(follower, samples, seconds)
+            searched = self._search(follower, samples, seconds, width)
             texts = searched.found.texts
             # A free text may repeat itself, until it sees more silence behind the audio.
             if not texts or not said_twice(texts[0].tokens):
                 break
         return searched
 
-    def _search(self, follower: TokenAutomaton, samples: Float32, context: float) -> Searched:
+    def _search(self, follower: TokenAutomaton, samples: Float32, context: float, width: int) -> Searched:
         longest = self._net.audio_positions * 2 * HOP
         length = int(min(max(len(samples), context * RATE), longest))
         heard = np.zeros(length - length % (2 * HOP), np.float32)
@@ -135,7 +134,7 @@ class GrammarReader:
         decoding.share()
         left = self._net.text_positions - len(opening) - 1
         limit = min(self._rules.limit, token_limit(len(samples)), left)
-        found = search(decoding, first, follower, self._shortlist, width=self._width, limit=limit)
+        found = search(decoding, first, follower, self._shortlist, width=width, limit=limit)
         if not found.texts:
             return Searched(found, None, no_speech)
         best = found.texts[0].tokens
