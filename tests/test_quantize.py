@@ -275,6 +275,24 @@ def test_only_what_passes_is_published(
         assert "layer" in err
 
 
+def test_the_columns_of_the_table_stand_below_one_another(
+    manifest: Path,
+    tmp_path: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = network(tmp_path / "model" / "a_graph_with_a_name_of_more_than_forty_characters.onnx")
+    monkeypatch.setattr(gate, "measure", lambda *_, **__: measurement(1.0, size=150_000_000))
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--recipe", "dynamic", "--keep-float", "layer1", "--name", "mine"]) == 0
+    head, before, after = capsys.readouterr().out.splitlines()[:3]
+    assert after.startswith("a_graph_with_a_name_of_more_than_forty_characters.onnx dynamic, 1 float ")
+    for column, unit in (("size", "MB"), ("load", "ms")):
+        end = head.index(column) + len(column)
+        assert (before[end - 2 : end], after[end - 2 : end]) == (unit, unit)
+
+
 def test_ctrl_c_keeps_what_was_measured_and_leaves_the_store(
     model: Path,
     manifest: Path,

@@ -235,15 +235,16 @@ def _show(
         return
     if before is not None:
         first = before.metrics[0]
-        print(f"{'':<34} {'size':>9} {'load':>8} {'memory':>8} {'p50':>9}  {first.name} (95 %), n = {first.n}")
-        print(_row("float32", before))
-    for step in steps:
-        kept = f", {len(step.kept_float)} float" if step.kept_float else ""
-        label = f"{step.graph} {step.recipe}{kept}"
-        if step.measurement is None:
-            print(f"{label:<34} left out: {step.why}")
-        else:
-            print(f"{_row(label, step.measurement)}  {'passed' if step.passed else 'did not pass'}")
+        labels = [_label(step) for step in steps]
+        wide = max(map(len, ["float32", *labels]))
+        print(f"{'':<{wide}} {'size':>9} {'load':>8} {'memory':>8} {'p50':>9}  {first.name} (95 %), n = {first.n}")
+        print(f"{'float32':<{wide}} {_row(before)}")
+        for label, step in zip(labels, steps, strict=True):
+            if step.measurement is None:
+                print(f"{label:<{wide}} left out: {step.why}")
+            else:
+                verdict = "passed" if step.passed else "did not pass"
+                print(f"{label:<{wide}} {_row(step.measurement)}  {verdict}")
     if result and result.verdict:
         for line in result.verdict.report():
             print(line)
@@ -255,9 +256,13 @@ def _show(
         print("stopped; what was measured is kept, the store is as it was")
 
 
-def _row(label: str, found: "Measurement") -> str:
+def _label(step: "Step") -> str:
+    return f"{step.graph} {step.recipe}" + (f", {len(step.kept_float)} float" if step.kept_float else "")
+
+
+def _row(found: "Measurement") -> str:
     first = found.metrics[0]
     return (
-        f"{label:<34} {found.size / 1e6:>6.2f} MB {found.load_ms:>5.0f} ms {found.rss_mb:>5.0f} MB "
+        f"{found.size / 1e6:>6.2f} MB {found.load_ms:>5.0f} ms {found.rss_mb:>5.0f} MB "
         f"{found.latency_p50_ms:>6.1f} ms  {first.value:.4g} ({first.low:.3g} to {first.high:.3g})"
     )
