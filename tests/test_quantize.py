@@ -15,11 +15,11 @@ from edgevoice.audio.pcm import RATE
 from edgevoice.errors import ConfigError, ModelError, OutputError
 from edgevoice.modelfiles import Silent
 from edgevoice.modelstore import ModelStore
-from edgevoice.quantize import gate, onnx_recipes
+from edgevoice.quantize import gate, onnx_recipes, samples
 from edgevoice.quantize.feeds import CalibrationSet, feeds
 from edgevoice.quantize.gate import Measurement
 from edgevoice.quantize.graph import Graph, save
-from edgevoice.quantize.journal import Journal
+from edgevoice.quantize.journal import Journal, key
 from edgevoice.quantize.metric import Parts, SampleSet, metric
 from edgevoice.quantize.recipe import Recipe
 from edgevoice.quantize.search import Search, Step
@@ -232,7 +232,7 @@ def test_a_measurement_is_kept_also_beside_a_line_that_was_cut_off(tmp_path: Pat
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    recording(tmp_path / "dev" / "a.wav")
+    recording(tmp_path / "dev" / "a.wav", seconds=1.5)
     path = tmp_path / "dev" / "dev.jsonl"
     path.write_text('{"audio": "a.wav"}\n')
     return path
@@ -256,6 +256,7 @@ def test_only_what_passes_is_published(
     code: int,
     model: Path,
     manifest: Path,
+    audio: Path,
     own_store: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -264,7 +265,7 @@ def test_only_what_passes_is_published(
         gate, "measure", lambda task, path, *_, **__: measurement(1.0 if path == model.parent else 1.0 - error)
     )
     arguments = ["quantize", str(model.parent), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
-    arguments += ["--recipe", "dynamic", "--name", "mine", "--calibration", str(manifest.parent), "--json"]
+    arguments += ["--recipe", "dynamic", "--name", "mine", "--calibration", str(audio), "--json"]
     assert main(arguments) == code
     out, err = capsys.readouterr()
     report = json.loads(out)
@@ -379,8 +380,62 @@ def test_mistakes_in_all_files_are_told_at_once(
     for part in ("dev.jsonl:2: ", "dev.jsonl:3: no JSON", "calibration.jsonl:1: it has 8000", "calibration.jsonl:2: "):
         assert part in told
     assert "grammar.yaml" in told
+    assert "option --grammar: it is only for intents, and this is measured for vad" in told
     assert main([*arguments, "--limit", "1", "--calibration", str(calibration)]) == 3
     assert "2 mistakes in the manifest" in capsys.readouterr().err
+
+
+def test_what_is_calibrated_with_is_not_measured_on(
+    model: Path, manifest: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording(manifest.parent / "b.wav", seconds=2.0)
+    (manifest.parent / "copy.wav").write_bytes((manifest.parent / "a.wav").read_bytes())
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--calibration", str(manifest.parent)]) == 3
+    told = capsys.readouterr().err
+    for name in ("a.wav", "copy.wav"):
+        assert f"{manifest.parent / name}: the same recording is {manifest.parent / 'a.wav'} in {manifest}" in told
+    assert "b.wav" not in told
+    texts = manifest.with_name("texts.jsonl")
+    texts.write_text('{"text": "Good morning."}\n{"text": "Good night."}\n')
+    others = manifest.with_name("others.jsonl")
+    others.write_text('{"text": "Good night."}\n{"text": "Good evening."}\n')
+    arguments = ["quantize", str(model), "--manifest", str(texts), "--task", "tts", "--engine", "piper"]
+    assert main([*arguments, "--calibration", str(others)]) == 3
+    assert f"{others}: 'Good night.' stands in {texts}, too" in capsys.readouterr().err
+    CalibrationSet(others, texts=True).apart_from([samples.Written(text="Good morning.")], texts)
+
+
+def test_labels_are_compared_with_the_grammar_before_anything_runs(
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grammar = manifest.with_name("lights.yaml")
+    sentences = "{data: [{sentences: ['turn the light on']}], response: Done.}"
+    grammar.write_text(f"language: en\nintents:\n  LightOn: {sentences}\n")
+    recording(manifest.parent / "b.wav")
+    wrong, right = ('{"audio": "a.wav", "intent": "LightOff"}\n', '{"audio": "b.wav", "intent": "LightOn"}\n')
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "intents", "--engine", "whisper"]
+    arguments += ["--grammar", str(grammar), "--recipe", "dynamic", "--dry-run"]
+    for text, code in ((wrong, 3), (wrong + right, 0)):
+        manifest.write_text(text)
+        monkeypatch.setattr(gate, "measure", lambda *_, **__: measurement(1.0))
+        if code:
+            monkeypatch.setattr(gate, "measure", lambda *_, **__: pytest.fail("it ran"))
+        assert main(arguments) == code
+        assert "dev.jsonl:1: the grammar has no intent 'LightOff'" in capsys.readouterr().err
+
+
+def test_another_grammar_is_measured_anew(model: Path, tmp_path: Path) -> None:
+    grammar, known = tmp_path / "grammar.yaml", SampleSet(name="dev.jsonl", n=1, sha256="0" * 64)
+    keys = {key(model.parent, "intents", "whisper", known)}
+    for text in ("one", "two", "two"):
+        grammar.write_text(text)
+        keys.add(key(model.parent, "intents", "whisper", known, [grammar]))
+    assert len(keys) == 3
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgevoice.modelfiles import Progress
     from edgevoice.quantize.gate import Measurement
     from edgevoice.quantize.recipe import Recipe
     from edgevoice.quantize.search import Result, Step
 
 HELP = "make a model smaller without losing what it does"
+
+WARNINGS = 10
+"""Shown: enough to see what they have in common."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     import tempfile
 
     from edgevoice.cli.progress import ProgressLine
-    from edgevoice.errors import GateError
+    from edgevoice.errors import ConfigError, GateError
     from edgevoice.modelstore import ModelStore
     from edgevoice.quantize import gate, publish, samples
     from edgevoice.quantize.feeds import CalibrationSet
@@ -77,15 +81,26 @@ def run(args: argparse.Namespace) -> int:
         progress.step("reading the model")
         about = subject(source, scratch, args.task, args.engine, args.graph)
         given, mistakes = None, Mistakes()
+        lines: list[samples.Heard | samples.Written] = []
         with mistakes:
-            _, set_ = samples.load(LINES[about.task], args.manifest, args.limit)
+            lines, set_ = samples.load(LINES[about.task], args.manifest, args.limit)
         if args.calibration is not None:
             with mistakes:
                 given = CalibrationSet(args.calibration, args.calibration_limit, texts=about.task == "tts")
+                given.apart_from(lines, args.manifest)
+        if args.grammar and about.task != "intents":
+            with mistakes:
+                raise ConfigError(
+                    f"it is only for intents, and this is measured for {about.task}",
+                    place="option --grammar",
+                    remedy="add --task intents, or leave it out",
+                )
         for grammar in args.grammar:
             with mistakes:
                 Grammar.load([grammar])
         mistakes.complain()
+        if about.task == "intents":
+            _check_labels(args, progress)
         changers = {graph: Changer(about.folder / graph, given) for graph in about.graphs}
         journal = Journal((args.work or _cache()) / "measurements.jsonl")
         name = args.name or known.name
@@ -93,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             store.check_free(name, args.version, "asr" if about.task == "intents" else about.task)
 
         def measure(model: Path) -> "Measurement":
-            found = journal.get(one := key(model, about.task, about.engine, set_))
+            found = journal.get(one := key(model, about.task, about.engine, set_, args.grammar))
             if found is None:
                 found = gate.measure(
                     about.task,
@@ -152,6 +167,20 @@ def run(args: argparse.Namespace) -> int:
         )
     result.verdict.raise_unless_passed(args.model)
     return 0
+
+
+def _check_labels(args: argparse.Namespace, progress: "Progress") -> None:
+    """
+    Raises:
+        ConfigError: the grammar cannot give the label of any line.
+    """
+    from edgevoice.quantize import labels
+
+    warnings = labels.check(args.manifest, args.limit, args.grammar)
+    for warning in warnings[:WARNINGS]:
+        progress.step(f"warning: {warning}")
+    if len(warnings) > WARNINGS:
+        progress.step(f"warning: and {len(warnings) - WARNINGS} more like these")
 
 
 def _recipe(args: argparse.Namespace) -> "Recipe | None":

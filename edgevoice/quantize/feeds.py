@@ -3,6 +3,7 @@
 Which kind a graph is, its inputs tell. Whoever adds a kind adds a function here.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from edgevoice.engines.vad.silero import CONTEXT, FRAME
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
+from edgevoice.modelfiles import sha256_of
 from edgevoice.quantize import samples
 from edgevoice.quantize.metric import SampleSet
 from edgevoice.quantize.onnx_recipes import Feed
@@ -51,24 +53,43 @@ class CalibrationSet:
     """
 
     def __init__(self, place: Path, limit: int | None = None, *, texts: bool = False) -> None:
+        self.place = place
         self.texts: list[str] = []
+        self.paths: list[Path] = []
         self.audio: list[Samples] = []
         if texts:
             written, self.known = samples.load(samples.Written, place, limit)
             self.texts = [line.text for line in written]
             return
-        paths, self.known = _recordings(place, limit)
-        self.audio = [read(path).float32()[: int(SECONDS * RATE)] for path in paths]
+        self.paths, self.known = _recordings(place, limit)
+        self.audio = [read(path).float32()[: int(SECONDS * RATE)] for path in self.paths]
+
+    def apart_from(self, measured: Sequence[samples.Heard | samples.Written], manifest: Path) -> None:
+        """Look for what the model is also measured on: there it is better than elsewhere.
+
+        Args:
+            measured: the lines of the manifest that are used.
+
+        Raises:
+            ConfigError: with every recording (by its bytes, whatever it is called) and text that is in both.
+        """
+        texts = {line.text for line in measured if isinstance(line, samples.Written)}
+        shared = [f"{self.place}: '{text}' stands in {manifest}, too" for text in self.texts if text in texts]
+        heard = [manifest.parent / line.audio for line in measured if isinstance(line, samples.Heard)]
+        known = {sha256_of(path): path for path in heard} if self.paths else {}
+        shared += [
+            f"{path}: the same recording is {known[digest]} in {manifest}"
+            for path in self.paths
+            if (digest := sha256_of(path)) in known
+        ]
+        if shared:
+            lines.complain(shared, "recordings or texts to calibrate with that are measured on, too; give others")
 
 
 def _recordings(place: Path, limit: int | None) -> tuple[list[Path], SampleSet]:
     if not place.is_dir():
         found, known = samples.load(samples.Heard, place, limit, _unfit)
         return [place.parent / line.audio for line in found], known
-    import hashlib
-
-    from edgevoice.modelfiles import sha256_of
-
     paths = sorted(path for path in place.iterdir() if path.suffix.lower() in _AUDIO)[:limit]
     if not paths:
         raise ConfigError(

@@ -1,13 +1,15 @@
 """Measurements that were made, so that a search that was stopped goes on where it was."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from edgevoice.errors import OutputError
-from edgevoice.modelfiles import model_files
+from edgevoice.modelfiles import model_files, sha256_of, versions_of
 from edgevoice.quantize.metric import Measurement, SampleSet
+from edgevoice.quantize.provenance import TOOLS
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -46,7 +48,9 @@ class Journal:
             raise OutputError(f"it cannot be written: {error.strerror}", place=str(self._path)) from error
 
 
-def key(model: Path, task: str, engine: str, known: SampleSet) -> str:
-    """Stands for a model, measured by an engine on recordings."""
+def key(model: Path, task: str, engine: str, known: SampleSet, grammars: Sequence[Path] = ()) -> str:
+    """Stands for a model, measured by these versions of an engine and its runtimes on recordings."""
     files = {name: spec.sha256 for name, spec in model_files(model).items()}
-    return hashlib.sha256(msgspec.json.encode([files, task, engine, known.sha256], order="deterministic")).hexdigest()
+    intents = [sha256_of(path) for path in grammars]
+    about = [files, task, engine, known.sha256, intents, versions_of(*TOOLS)]
+    return hashlib.sha256(msgspec.json.encode(about, order="deterministic")).hexdigest()

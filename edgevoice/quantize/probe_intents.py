@@ -1,6 +1,5 @@
 """Share of spoken commands that are understood, intent and every slot, as the daemon would hear them."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -8,18 +7,17 @@ import msgspec
 from edgevoice import config as configuration
 from edgevoice.config import Config
 from edgevoice.engines import registry
-from edgevoice.evaluate import intents, listening
+from edgevoice.evaluate import intents
 from edgevoice.evaluate import manifest as commands
 from edgevoice.evaluate.listening import Ears
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.flow.worker import Worker
 from edgevoice.modelstore import ModelStore
 from edgevoice.parts import load_skills
-from edgevoice.quantize import findings, samples
+from edgevoice.quantize import findings, labels, samples
 from edgevoice.quantize.findings import Figure, Findings, Tell
 from edgevoice.quantize.metric import Parts
 from edgevoice.quantize.probing import Job
-from edgevoice.think.grammar import Grammar
 
 
 def probe(job: Job, tell: Tell) -> Findings:
@@ -29,9 +27,9 @@ def probe(job: Job, tell: Tell) -> Findings:
     """
     manifest = Path(job.manifest)
     _, known = samples.load(samples.Ordered, manifest, job.limit)
+    grammars = [Path(grammar) for grammar in job.grammars]
+    labels.check(manifest, job.limit, grammars)
     items = commands.load(manifest, job.limit)
-    config = _config(job)
-    commands.check(items, Grammar.load(config.packs()), manifest)
     load_times = []
 
     def load(config: Config) -> Ears:
@@ -40,7 +38,7 @@ def probe(job: Job, tell: Tell) -> Findings:
         vad = registry.load("vad", config.vad.engine, config.vad.chosen, ModelStore())
         return Ears(config, vad, engine, load_skills(config, Worker("think")))
 
-    bench = intents.Bench(intents.Settings(config, load))
+    bench = intents.Bench(intents.Settings(_config(job, grammars), load))
     right, times = [], []
     for number, item in enumerate(items, 1):
         (prediction,) = bench.do(intents.Command(item, 0)).predictions
@@ -57,11 +55,9 @@ def probe(job: Job, tell: Tell) -> Findings:
     )
 
 
-def _config(job: Job) -> Config:
+def _config(job: Job, grammars: list[Path]) -> Config:
     """The defaults, with the model that is measured."""
-    config = configuration.load(Path(os.devnull), environ={})
+    config = labels.config(grammars)
     chosen = findings.options("asr", job.engine, job.model, job.options)
     asr = configuration.Chosen(engine=job.engine, options={**config.asr.options, job.engine: chosen})
-    return listening.with_grammars(
-        msgspec.structs.replace(config, asr=asr), [Path(grammar) for grammar in job.grammars]
-    )
+    return msgspec.structs.replace(config, asr=asr)
