@@ -91,6 +91,7 @@ class FakeWake:
 
     models: Sequence[WakeModel] = (WakeModel("computer", "Computer", threshold=0.5, patience=3),)
     heavy = False
+    memory = 0.5
 
     def open(self) -> "FakeWakeSession":
         return FakeWakeSession()

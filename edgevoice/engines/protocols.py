@@ -81,6 +81,11 @@ class WakeEngine(Engine, Protocol):
     def heavy(self) -> bool:
         """Whether it takes so much of the processor that it pays to listen with it only while somebody speaks."""
 
+    @property
+    def memory(self) -> float:
+        """Seconds of audio before a score that it depends on: a session that begins earlier, a whole number of steps,
+        gives the same score, bit for bit."""
+
     def open(self) -> "WakeSession": ...
 
 

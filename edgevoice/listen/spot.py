@@ -37,12 +37,19 @@ class Recent:
 
     def __init__(self) -> None:
         self._pieces: deque[Audio] = deque()
+        self.kept = KEPT
+        """Samples before the newest piece that are remembered; may be raised."""
+        self.since = 0
+        """Capture index from which on there has been no gap."""
 
     def push(self, audio: Audio) -> None:
-        if self._pieces and self._pieces[-1].end != audio.start:  # across a gap nothing is one sound
+        if not self._pieces:
+            self.since = audio.start
+        elif self._pieces[-1].end != audio.start:  # across a gap nothing is one sound
             self._pieces.clear()
+            self.since = audio.start
         self._pieces.append(audio)
-        while audio.start - self._pieces[0].end >= KEPT:
+        while audio.start - self._pieces[0].end >= self.kept:
             self._pieces.popleft()
 
     def span(self, start: int, end: int) -> Audio:
@@ -64,6 +71,7 @@ class Scorer:
         self._session = session
         self._vad = vad
         self._gate = Gate()
+        self._opened = 0
         self.recent = Recent()
 
     @classmethod
@@ -78,6 +86,11 @@ class Scorer:
             return cls(wake, session, None)
         return cls(wake, session, (vad[0], await vad[0].call(vad[1].open)))
 
+    @property
+    def begun(self) -> int:
+        """Capture index from which on the engine has heard everything; its steps count from there."""
+        return max(self._opened, self.recent.since)
+
     async def feed(self, audio: Audio) -> Sequence[WakeScore]:
         """The scores of what is to be listened to, in order of time."""
         self.recent.push(audio)
@@ -88,6 +101,7 @@ class Scorer:
         scores: list[WakeScore] = []
         for span in self._gate.push(frames):
             if span.anew:
+                self._opened = span.start
                 self._worker.post(self._session.close)
                 self._session = await self._worker.call(self._engine.open)
             scores += await self._worker.call(self._session.feed, self.recent.span(span.start, span.end))

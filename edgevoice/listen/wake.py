@@ -9,6 +9,7 @@ import msgspec
 
 from edgevoice.audio.pcm import RATE
 from edgevoice.engines.protocols import WakeModel, WakeScore
+from edgevoice.wakes.options import Options as KeepOptions
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
@@ -89,6 +90,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = None
     verify: Annotated[Verify, msgspec.Meta(description="A second look at doubtful wakes.")] = Verify()
+    keep: Annotated[KeepOptions, msgspec.Meta(description="Wakes that are kept to be labelled and learned from.")] = (
+        KeepOptions()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,10 @@ class WakeDetector:
     def threshold(self, model: WakeModel) -> float:
         """The score that decides where nothing else does."""
         return next(word.threshold for word in self._words if word.model is model)
+
+    def loose(self, model: WakeModel) -> float:
+        """The score from which on it is looked at, or wakes."""
+        return next(word.loose for word in self._words if word.model is model)
 
     def _doubt(self, word: _Word, mean: float, at: int) -> Iterator[Detection]:
         going_on = mean >= word.loose

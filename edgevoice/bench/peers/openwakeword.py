@@ -50,6 +50,7 @@ def load(model: Path, threads: int) -> "OpenWakeWord":
 
 class OpenWakeWord:
     heavy = True
+    memory = 2.1
 
     def __init__(self, package: Any, words: Sequence[Path], front: Sequence[str]) -> None:
         self._package = package

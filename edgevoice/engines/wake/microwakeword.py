@@ -109,6 +109,9 @@ class MicroWakeWord:
 
     heavy = False
     """A word takes less than the voice activity detection that would spare it."""
+    memory = 9.0
+    """The front end adapts to noise, in integers: after 8 s it was where it is when it had heard more (77 of 77 moments
+    of two words in 200 s of speech and noise), after 6 s it was nine times in ten."""
 
     def __init__(self, words: Sequence[_Word]) -> None:
         self._words = words

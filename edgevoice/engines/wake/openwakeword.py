@@ -10,9 +10,9 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from edgevoice.audio.pcm import Audio
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines.protocols import ModelPaths, WakeModel, WakeScore
-from edgevoice.engines.wake.embedding import Front
+from edgevoice.engines.wake.embedding import MEL_FRAMES, OVERLAP, STEP, VECTORS, WINDOW, Front
 from edgevoice.engines.wake.wordfile import Word, find, read
 from edgevoice.errors import ModelError
 
@@ -65,6 +65,8 @@ class OpenWakeWord:
 
     heavy = True
     """The features take some twenty times what voice activity detection takes."""
+    memory = ((VECTORS - 1 + -(-WINDOW // MEL_FRAMES)) * STEP + OVERLAP) / RATE
+    """What the mel frames of all vectors of a word are made of."""
 
     def __init__(self, front: Front, words: Sequence[Word]) -> None:
         self._front: Front | None = front
