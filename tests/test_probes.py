@@ -138,6 +138,14 @@ def test_a_recogniser_is_measured_by_its_words(store: ModelStore, say: Say, tmp_
         judge(found, limited)
 
 
+@pytest.mark.parametrize("task", ["asr", "tts"])
+def test_texts_without_a_word_are_refused_before_anything_is_loaded(task: Any, tmp_path: Path) -> None:
+    write(tmp_path / "a.wav", np.zeros(RATE, np.int16))
+    path = manifest(tmp_path, {"audio": "a.wav", "text": "(laughs)"})
+    with pytest.raises(GateError, match=r"there is no word in '\(laughs\)'"):
+        measure(task, tmp_path / "no-such-model", path, reference=tmp_path)
+
+
 def test_a_recogniser_is_measured_by_what_is_understood(store: ModelStore, say: Say, tmp_path: Path) -> None:
     grammar = tmp_path / "lights.yaml"
     grammar.write_text(

@@ -24,6 +24,7 @@ def probe(job: Job, tell: Tell) -> Findings:
     manifest = Path(job.manifest)
     lines, known = samples.load(samples.Spoken, manifest, job.limit)
     require("jiwer", extra="quantize")
+    check_words([line.text for line in lines], job.manifest)
     engine, load_ms = findings.open_engine("asr", job.engine, job.model, job.options)
     said, texts, times = [], [], []
     for number, line in enumerate(lines, 1):
@@ -33,7 +34,7 @@ def probe(job: Job, tell: Tell) -> Findings:
         times.append(milliseconds)
         tell(number, len(lines))
     return Findings(
-        figures=[Figure("wer", word_errors(said, texts, job.manifest))],
+        figures=[Figure("wer", word_errors(said, texts))],
         samples=known,
         load_ms=load_ms,
         rss_mb=peak_memory(),
@@ -54,17 +55,21 @@ def transcribe(engine: AsrEngine, audio: Audio) -> tuple[str, float]:
     return text, 1000 * (time.perf_counter() - begun)
 
 
-def word_errors(said: list[str], texts: list[str], place: str) -> Parts:
-    """Errors and words of each text, after ``edgevoice.evaluate.normalise``.
-
-    Raises:
-        GateError: a text that was said has no word in it, so that nothing can be divided by it.
+def check_words(said: list[str], place: str) -> None:
     """
+    Raises:
+        GateError: a text has no word in it, so that no error of it can be divided by its words.
+    """
+    for text in said:
+        if not errors.words(normalise(text), "").said:
+            raise GateError(f"there is no word in '{text:.40}'", place=place, remedy="leave that line out")
+
+
+def word_errors(said: list[str], texts: list[str]) -> Parts:
+    """Errors and words of each text, after ``edgevoice.evaluate.normalise``."""
     counts, weights = [], []
     for reference, text in zip(said, texts, strict=True):
         found = errors.words(normalise(reference), normalise(text))
-        if not found.said:
-            raise GateError(f"there is no word in '{reference:.40}'", place=place)
         counts.append(float(found.wrong))
         weights.append(float(found.said))
     return Parts(counts=tuple(counts), weights=tuple(weights))

@@ -14,7 +14,7 @@ from edgevoice.quantize import findings, samples
 from edgevoice.quantize.distance import mel_cepstral_distance
 from edgevoice.quantize.findings import Figure, Findings, Tell
 from edgevoice.quantize.metric import Parts
-from edgevoice.quantize.probe_asr import transcribe, word_errors
+from edgevoice.quantize.probe_asr import check_words, transcribe, word_errors
 from edgevoice.quantize.probing import Job
 
 
@@ -28,6 +28,7 @@ def probe(job: Job, tell: Tell) -> Findings:
         raise ConfigError("a voice is compared with the float voice, and that is missing", place="reference")
     require("jiwer", extra="quantize")
     texts = [line.text for line in lines]
+    check_words(texts, job.manifest)
     voice, load_ms = findings.open_engine("tts", job.engine, job.model, job.options)
     times: list[float] = []
     spoken = []
@@ -61,7 +62,7 @@ def probe(job: Job, tell: Tell) -> Findings:
                 ),
                 unit="dB",
             ),
-            Figure("wer", word_errors(texts, heard, job.manifest)),
+            Figure("wer", word_errors(texts, heard)),
         ],
         samples=known,
         load_ms=load_ms,
