@@ -1,6 +1,7 @@
 """Training a wake word: tiny amounts, with voices that make tones."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from edgevoice.errors import AudioError, ConfigError, OutputError, TextError
 from edgevoice.modelstore import ModelStore
 from edgevoice.waketrain import material, network, phrase, recordings, tflite
 from edgevoice.waketrain.curve import curve, peaks, share
-from edgevoice.waketrain.material import Amounts, Task
+from edgevoice.waketrain.material import KINDS, Amounts, Task, Workshop
 from edgevoice.waketrain.near import confusable, edits, near
 from edgevoice.waketrain.train import train
 from edgevoice.waketrain.voices import Voice
-from edgevoice.waketrain.work import Work
+from edgevoice.waketrain.work import Work, tidy
 
 TINY = Amounts(phrase=27, talk=3, near=3, words=3, noise=1)
 LEXICON = {"table": "tAbl", "mingle": "mINgl", "banjo": "banjo", "bongo": "bANgo", "window": "wIndo"}
@@ -69,7 +70,7 @@ def front(store: ModelStore) -> Front:
 def whole(front: Front, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A word that was trained without a stop."""
     output = tmp_path_factory.mktemp("whole") / "bingo.tflite"
-    train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar())
+    train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar(), cache=output.with_name("cache"))
     return output
 
 
@@ -83,37 +84,78 @@ def test_a_word_is_a_file_that_the_engine_reads(whole: Path, front: Front) -> No
     assert 0 <= word.score(front.before) <= 1
 
 
+def pieces(cache: Path) -> list[Path]:
+    return sorted(cache.rglob("*.npz"))
+
+
 def test_stopped_and_gone_on_gives_the_same_bytes(whole: Path, front: Front, tmp_path: Path) -> None:
-    output = tmp_path / "bingo.tflite"
+    output, cache = tmp_path / "bingo.tflite", tmp_path / "cache"
     task = Task(("bingo",), 3, TINY)
     for stop in (1, 4):
         with pytest.raises(KeyboardInterrupt):
-            train(task, VOICES, front, output, Bar(stop))
+            train(task, VOICES, front, output, Bar(stop), cache=cache)
         assert not output.exists()
-    kept = sorted((tmp_path / ".bingo.training").glob("*.npz"))
+    kept = pieces(cache)
     assert len(kept) > 2
     kept[0].write_bytes(kept[0].read_bytes()[:100])  # as after a power cut without a sync
-    train(task, VOICES, front, output, Bar())
+    train(task, VOICES, front, output, Bar(), cache=cache)
     assert output.read_bytes() == whole.read_bytes()
     assert output.with_suffix(".json").read_bytes() == whole.with_suffix(".json").read_bytes()
-    assert not (tmp_path / ".bingo.training").exists()
 
 
 def test_another_seed_gives_another_word_and_takes_no_piece_of_the_first(
     whole: Path, front: Front, tmp_path: Path
 ) -> None:
-    output = tmp_path / "bingo.tflite"
+    output, cache = tmp_path / "bingo.tflite", tmp_path / "cache"
     with pytest.raises(KeyboardInterrupt):
-        train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar(3))
-    train(Task(("bingo",), 4, TINY), VOICES, front, output, Bar())
+        train(Task(("bingo",), 3, TINY), VOICES, front, output, Bar(3), cache=cache)
+    train(Task(("bingo",), 4, TINY), VOICES, front, output, Bar(), cache=cache)
     assert output.read_bytes() != whole.read_bytes()
 
 
-def test_own_recordings_count(whole: Path, front: Front, tmp_path: Path) -> None:
+def test_another_word_takes_what_is_the_same_for_all(whole: Path, front: Front, tmp_path: Path) -> None:
+    cache = whole.with_name("cache")
+    before = {path: path.stat().st_mtime_ns for path in pieces(cache)}
+    train(Task(("bongo",), 3, TINY), VOICES, front, tmp_path / "bongo.tflite", Bar(), cache=cache)
+    more = [path for path in pieces(cache) if path not in before]
+    assert {path.name.split("-")[0] for path in more} == {"phrase", "near"}
+    assert all(path.stat().st_mtime_ns == when for path, when in before.items())
+    train(Task(("bongo",), 3, TINY), VOICES, front, tmp_path / "alone.tflite", Bar(), cache=tmp_path / "cache")
+    assert (tmp_path / "alone.tflite").read_bytes() == (tmp_path / "bongo.tflite").read_bytes()
+
+
+def test_recordings_without_the_phrase_do_not_hold_it(front: Front, tmp_path: Path) -> None:
+    """Words of chance may be the phrase, or hold it."""
+    amounts = Amounts(phrase=1, talk=20, near=4, words=20, noise=1)
+
+    def made(words: tuple[str, ...], kind: str) -> dict[str, Any]:
+        works = dict.fromkeys(KINDS, Work(tmp_path, {"words": words}))
+        shop = Workshop(Task(words, 3, amounts), VOICES, front, works)
+        return {each: shop.do(each, number) for each, number in shop.plan()}[kind]
+
+    for kind in ("words", "speech"):
+        everything, rest = made(("zebra",), kind), made(("bongo",), kind)
+        texts = made(("bongo",), "talk" if kind == "speech" else "words")["texts"]
+        held = {number for number, text in enumerate(texts) if "bongo" in text}
+        assert held and set(everything["item"]) - set(rest["item"]) == held
+
+
+def test_own_recordings_count_and_nothing_of_them_is_kept(whole: Path, front: Front, tmp_path: Path) -> None:
     said = tones("bingo", np.random.default_rng(0))
-    train(Task(("bingo",), 3, TINY, own=(said,), against=(said,)), VOICES, front, tmp_path / "bingo.tflite", Bar())
+    task = Task(("bingo",), 3, TINY, own=(said,), against=(said,))
+    train(task, VOICES, front, tmp_path / "bingo.tflite", Bar(), cache=tmp_path / "cache")
     assert (tmp_path / "bingo.tflite").read_bytes() != whole.read_bytes()
     assert json.loads((tmp_path / "bingo.json").read_text())["recipe"]["own"]
+    assert not [path for path in pieces(tmp_path / "cache") if path.name.startswith(("own", "against"))]
+
+
+def test_pieces_that_nobody_uses_are_thrown_away(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        Work(tmp_path, {"name": name}).piece("talk-0000", lambda: {"texts": np.array(["a"])})
+    old, new = sorted(tmp_path.iterdir())
+    os.utime(old, (0, 0))
+    tidy(tmp_path)
+    assert list(tmp_path.iterdir()) == [new]
 
 
 def test_a_work_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

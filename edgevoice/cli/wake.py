@@ -90,12 +90,19 @@ def run(args: argparse.Namespace) -> int:
         amounts = train.amounts(train.MINUTES if args.minutes is None else args.minutes)
         task = Task(tuple(words), args.seed, amounts, own, against)
         try:
-            made = train.train(task, speakers, front, output, progress)
+            made = train.train(task, speakers, front, output, progress, cache=_cache() / "waketrain")
         except KeyboardInterrupt:
             progress.step("stopped; the same command goes on from here")
             raise
     _print(made, output, as_json=args.json)
     return 0
+
+
+def _cache() -> Path:
+    """By the XDG base directory specification."""
+    import os
+
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgevoice"
 
 
 def _tell(warnings: Iterable[str]) -> None:

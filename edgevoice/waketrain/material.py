@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +14,19 @@ import numpy as np
 from edgevoice.audio.pcm import RATE, Float32
 from edgevoice.engines.registry import require
 from edgevoice.engines.wake.embedding import Front
+from edgevoice.think.sounds import pronounce
 from edgevoice.waketrain import near, scene
 from edgevoice.waketrain.features import WARM, ending_at, padded, vectors
 from edgevoice.waketrain.phrase import COMMON
 from edgevoice.waketrain.voices import Voice, pick
 from edgevoice.waketrain.work import Work
 
-KINDS = ("talk", "noise", "phrase", "near", "words", "speech", "hum", "own", "against")
-"""In the order in which they are made. Sound: ``talk``, ``noise``. Features: the phrase, near phrases, single words,
-talk and noise; the user's recordings of the phrase and against it."""
+KINDS = ("talk", "noise", "words", "speech", "hum", "phrase", "near", "own", "against")
+"""In the order in which they are made. Sound: ``talk``, ``noise``. Features: single words, talk and noise; the phrase,
+and near phrases; the user's recordings of the phrase and against it."""
+ANY = ("talk", "noise", "words", "speech", "hum")
+"""The same for all phrases."""
+OWN = ("own", "against")
 SIZE = 25
 """Recordings of a piece: a few seconds of work are lost when it is stopped."""
 LATE = range(4)
@@ -65,14 +70,20 @@ class Task:
 
 
 class Workshop:
-    """Makes the pieces, or takes them from the work folder."""
+    """Makes the pieces, or takes them from where they are kept.
 
-    def __init__(self, task: Task, voices: Sequence[Voice], front: Front, work: Work) -> None:
+    Args:
+        works: by kind of piece.
+    """
+
+    def __init__(self, task: Task, voices: Sequence[Voice], front: Front, works: Mapping[str, Work]) -> None:
         self._task = task
         self._voices = voices
         self._front = front
-        self._work = work
+        self._works = works
         self._talk: list[Float32] = []
+        self._held: list[bool] = []
+        """Of the talk: whether the phrase is said in it."""
         self._noise: list[Float32] = []
 
     def plan(self) -> list[tuple[str, int]]:
@@ -97,25 +108,34 @@ class Workshop:
         For features, ``rows`` float16 [m, 96], ``last`` [n], ``wanted`` [n], ``item`` [n]: windows, whether each holds
         the phrase, and of which recording of the piece it is.
         """
-        made = self._work.piece(f"{kind}-{number:04}", lambda: self._make(kind, number))
+        made = self._works[kind].piece(f"{kind}-{number:04}", lambda: self._make(kind, number))
         if kind in ("talk", "noise"):
             sounds = np.split(made["sound"].astype(np.float32) / 32767, np.cumsum(made["lengths"])[:-1])
             (self._talk if kind == "talk" else self._noise).extend(sounds)
+        if kind == "talk":
+            self._held += [self._holds(text) for text in made["texts"]]
+        elif kind in ("words", "speech"):
+            held = (
+                [self._holds(text) for text in made["texts"]] if kind == "words" else self._held[number * SIZE :][:SIZE]
+            )
+            other = ~np.array(held, np.bool_)[made["item"]]
+            made = {**made, **{key: made[key][other] for key in ("last", "wanted", "item")}}
         return made
 
     def _make(self, kind: str, number: int) -> dict[str, Any]:
         draw = np.random.default_rng([self._task.seed, KINDS.index(kind), number])
         amounts, first = self._task.amounts, number * SIZE
         if kind == "talk":
-            return _kept([self._say(self._sentence, draw) for _ in range(min(SIZE, amounts.talk - first))])
+            texts = [self._sentence(draw) for _ in range(min(SIZE, amounts.talk - first))]
+            return {**_kept([self._say(text, draw) for text in texts]), "texts": np.array(texts)}
         if kind == "noise":
             return _kept(scene.tracks(min(SIZE, amounts.noise - first), self._talk, draw))
-        rows = _Rows()
+        rows, texts = _Rows(), []
         match kind:
             case "phrase":
-                text = " ".join(self._task.words)
+                phrase = " ".join(self._task.words)
                 for _ in range(min(SIZE, amounts.phrase - first)):
-                    said = self._say(lambda draw: text + ENDINGS[draw.integers(len(ENDINGS))], draw)
+                    said = self._say(phrase + ENDINGS[draw.integers(len(ENDINGS))], draw)
                     for _ in range(ROOMS["phrase"]):
                         self._phrase(rows, said, draw)
             case "own":
@@ -125,7 +145,8 @@ class Workshop:
             case "near" | "words":
                 maker = self._near if kind == "near" else self._single
                 for _ in range(min(SIZE, getattr(amounts, kind) - first)):
-                    self._other(rows, self._say(maker, draw), draw, lead=2.0, tail=0.5)
+                    texts.append(maker(draw))
+                    self._other(rows, self._say(texts[-1], draw), draw, lead=2.0, tail=0.5)
             case "speech":
                 for said in self._talk[first : first + SIZE]:
                     self._other(rows, said, draw, lead=0.3, tail=0.3)
@@ -135,10 +156,10 @@ class Workshop:
             case "against":
                 for heard in self._task.against[first : first + SIZE]:
                     self._plain(rows, heard)
-        return rows.arrays()
+        return {**rows.arrays(), "texts": np.array(texts)}
 
-    def _say(self, text: Callable[[np.random.Generator], str], draw: np.random.Generator) -> Float32:
-        said = pick(self._voices, draw).speak(text(draw), draw)
+    def _say(self, text: str, draw: np.random.Generator) -> Float32:
+        said = pick(self._voices, draw).speak(text, draw)
         return said * np.float32(0.5 / max(float(np.abs(said).max(initial=0.0)), 1e-6))
 
     def _phrase(self, rows: "_Rows", said: Float32, draw: np.random.Generator) -> None:
@@ -164,13 +185,20 @@ class Workshop:
 
     @cached_property
     def _all(self) -> list[str]:
-        """Words that neither are nor hold one of the phrase."""
-        known = [self._lexicon[word] for word in self._task.words if word in self._lexicon]
-        return [
-            word
-            for word, sounds in self._lexicon.items()
-            if word not in self._task.words and not any(each in sounds for each in known)
-        ]
+        return list(self._lexicon)
+
+    @cached_property
+    def _sounds(self) -> Mapping[str, str]:
+        """The lexicon; none where it lacks a word of the phrase, for then all are pronounced by rule."""
+        return self._lexicon if all(word in self._lexicon for word in self._task.words) else {}
+
+    def _holds(self, text: str) -> bool:
+        """Whether somebody who says this says the phrase: "computers", "the view glasses"."""
+        words = _LETTERS.findall(text.lower())
+        heard, wanted = (
+            "".join(self._sounds.get(word) or pronounce(word) for word in each) for each in (words, self._task.words)
+        )
+        return wanted in heard
 
     @cached_property
     def _alike(self) -> list[list[str]]:
@@ -178,7 +206,9 @@ class Workshop:
         return [words or self._all for words in found]
 
     def _near(self, draw: np.random.Generator) -> str:
-        return near.confusable(self._task.words, self._alike, draw) + ENDINGS[draw.integers(len(ENDINGS))]
+        while self._holds(made := near.confusable(self._task.words, self._alike, draw)):
+            pass
+        return made + ENDINGS[draw.integers(len(ENDINGS))]
 
     def _single(self, draw: np.random.Generator) -> str:
         """One or two words: what stands alone is not the phrase for that."""
@@ -197,6 +227,7 @@ class Workshop:
 
 
 _COMMON = sorted(COMMON)
+_LETTERS = re.compile("[a-z]+")
 
 
 def lexicon() -> dict[str, str]:

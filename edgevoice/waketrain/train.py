@@ -17,12 +17,14 @@ from edgevoice.errors import OutputError
 from edgevoice.waketrain import network, tflite
 from edgevoice.waketrain.curve import Point, curve, peaks
 from edgevoice.waketrain.features import Int64, gather
-from edgevoice.waketrain.material import ROOMS, SIZE, Amounts, Task, Workshop
+from edgevoice.waketrain.material import ANY, KINDS, OWN, ROOMS, SIZE, Amounts, Task, Workshop
 from edgevoice.waketrain.voices import Voice
-from edgevoice.waketrain.work import Work
+from edgevoice.waketrain.work import Work, tidy
 
-REVISION = 1
+REVISION = 2
 """Of the recipe: grows when the same seed gives another word."""
+MATERIAL = 1
+"""Of the pieces alone: grows when the same seed gives others."""
 FOLDS = 3
 """Networks that each learn from all but a third, on which they are measured."""
 EPOCHS = 5
@@ -89,16 +91,33 @@ def _digest(sounds: Sequence[Float32]) -> str | None:
     return digest.hexdigest()
 
 
-def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progress: Progress) -> Made:
-    """Train and write ``output`` and its card. What is finished is kept beside it until then, and used the next time.
+def _works(task: Task, described: dict[str, Any], cache: Path) -> dict[str, Work]:
+    """Where the pieces are kept, by their kind: each with those that depend on the same."""
+    amounts = described["amounts"]
+    whoever = {key: described[key] for key in ("seed", "voices", "versions")}
+    whoever |= {"material": MATERIAL, "amounts": {kind: amounts[kind] for kind in ("talk", "noise", "words")}}
+    phrase = whoever | {"phrase": described["phrase"], "amounts": amounts}
+    own = phrase | {"own": described["own"], "against": described["against"]}
+    by_any, by_phrase = Work(cache, whoever), Work(cache, phrase)
+    works = {kind: by_any if kind in ANY else by_phrase for kind in KINDS}
+    if task.own or task.against:
+        works |= dict.fromkeys(OWN, Work(cache, own))
+    return works
+
+
+def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progress: Progress, *, cache: Path) -> Made:
+    """Train and write ``output`` and its card.
+
+    Args:
+        cache: a folder in which finished pieces are kept, for the next time and, but for what is made of the user's
+            recordings, for other words.
 
     Raises:
         OutputError: something cannot be written. TextError, EngineError: a voice failed.
     """
     described = recipe(task, voices)
-    folder = output.with_name(f".{output.stem}.training")
-    work = Work(folder, described)
-    material = _gather(Workshop(task, voices, front, work), progress)
+    works = _works(task, described, cache)
+    material = _gather(Workshop(task, voices, front, works), progress)
     progress.step("measuring on what was held back")
     points, thresholds, measured = _measure(material, task.seed, progress)
     progress.step("learning")
@@ -121,7 +140,9 @@ def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progr
     card = msgspec.json.format(msgspec.json.encode(made), indent=2)
     wholefile.write(output.with_suffix(".json"), card + b"\n")
     wholefile.write(output, tflite.dense(final.weights, final.biases))
-    work.remove()
+    if task.own or task.against:
+        works["own"].remove()
+    tidy(cache)
     return made
 
 
