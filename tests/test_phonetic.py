@@ -70,6 +70,14 @@ def test_what_sounds_the_same_is_the_same(one: str, other: str) -> None:
     assert pronounce(one) == pronounce(other)
 
 
+@pytest.mark.parametrize(
+    ("word", "sounds"),
+    [("view", "vyu"), ("interview", "IntRvyu"), ("few", "fyu"), ("chew", "Cu"), ("mirror", "mIror"), ("fire", "fYr")],
+)
+def test_words_sound_as_they_are_said(word: str, sounds: str) -> None:
+    assert pronounce(word) == sounds
+
+
 @pytest.mark.parametrize("word", ["a", "xyz", "o'clock", "café", "naïve", "부엌", "'", "rhythm"])
 def test_every_word_has_sounds(word: str) -> None:
     assert pronounce(word)

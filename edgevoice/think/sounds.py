@@ -64,12 +64,14 @@ r r|v v|w(?=[aeiouy]) w|w -|z z
 alk Ak|al(?=m) A|all Al|al(?=[td]) Al
 (?<=\\w\\w\\w)age\\b IJ|(?<=\\w\\w)able\\b VbVl|a(?={_ONE}{_SILENT}) e|a(?=(?:st|ng|bl)e) e|a(?=tion|ting) e
 (?<=w)a(?=[ntsl]) A|a\\b V|a(?=l\\b) V|a a
-eau o|ear\\b Ir|ear(?=[nltc]) R|ea(?=d\\b|th|lth|ven|sure|sant) E|ea i|eer Ir|ee i|ei i|ey\\b i|eu u|ew u
+eau o|ear\\b Ir|ear(?=[nltc]) R|ea(?=d\\b|th|lth|ven|sure|sant) E|ea i|eer Ir|ee i|ei i|ey\\b i
+eu u|(?<=[bfkmpv])ew yu|(?<=ph)ew yu|ew u
 ere\\b Ir|ered\\b Rd|er(?=ing|y\\b) R|er(?=[aeiou]) Er|err Er|er R|(?<=\\b[b-z])ed\\b Ed
 (?<=\\b[b-df-hj-np-tv-z][hlr])ed\\b Ed|(?<=[td])ed\\b Id
 (?<=[pkfsxch])ed\\b t|ed\\b d|(?<=[sxzhcg])es\\b Iz|es\\b z|(?<=\\b[b-z])e\\b i|(?<=\\b[b-df-hj-np-tv-z][hlr])e\\b i
 (?<=[bcdfgkpstz])le\\b Vl|(?<=[bcdfgkpstz])les\\b Vlz|e\\b -|e(?=ly\\b|ment|ful\\b|less) -|e(?={_ONE}e\\b) i|e E
-(?<=\\b[b-z])ie\\b Y|(?<=\\b[b-z])ies\\b Yz|ied\\b id|ies\\b iz|ie i|ire\\b Yr|ir(?=[aeiou]) Yr|ir R|\\bi\\b Y
+(?<=\\b[b-z])ie\\b Y|(?<=\\b[b-z])ies\\b Yz|ied\\b id|ies\\b iz|iew yu|ie i|ire\\b Yr|irr Ir|ir(?=[aeiou]) Yr|ir R
+\\bi\\b Y
 ign\\b Yn|i(?=nds?\\b|ld\\b) Y|i(?=(?:[bcdfgklmnptvz]|st)e(?:s|d|r|rs|ly|less)?\\b) Y|i(?=se\\b) Y|i(?=ng\\b) I
 ious iVs|ion yVn|i(?=[aou]) i|(?<=\\b[a-z])i\\b Y|i\\b i|i I
 oa o|ook Uk|oor or|oo u|our or|ould Ud|ous\\b Vs|ou W|(?<=\\b[nhcbw])ow W|ow\\b o|ow(?=[ndl]|er) W|ow o|oi O|oy O
