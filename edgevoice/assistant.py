@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
+from pathlib import Path
 
 from edgevoice.audio.deafness import FOUND_SECONDS
 from edgevoice.audio.ear import Ear
@@ -33,12 +34,15 @@ from edgevoice.flow.worker import Worker
 from edgevoice.governor import HASTE
 from edgevoice.listen.spot import Scorer, Spotter, gated
 from edgevoice.listen.wake import Detection
+from edgevoice.modelstore import ModelStore
 from edgevoice.mute import MuteMemory
 from edgevoice.parts import Loader, Parts
 from edgevoice.recorder import Recorder
 from edgevoice.recordings import Shelf
 from edgevoice.reload import AT_START, Devices, Latest, changed_keys
 from edgevoice.turn import Memory, Turn
+from edgevoice.wakes import keeper
+from edgevoice.wakes.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +98,7 @@ class Assistant:
         self._sink = sink
         self._show = emit
         self._recorder: Recorder | None = None
+        self._keeper = Keeper()
         self._now = now
         self._loader = loader
         self._devices = devices
@@ -140,8 +145,9 @@ class Assistant:
 
     @property
     def recordings(self) -> str | None:
-        """The folder in which every turn is recorded; None when none is."""
-        return None if self._recorder is None else self._recorder.folder
+        """The folders in which turns are recorded or wakes are kept; None when nothing is."""
+        folders = [None if self._recorder is None else self._recorder.folder, self._keeper.folder]
+        return ", ".join(folder for folder in folders if folder is not None) or None
 
     def queues(self) -> dict[str, float]:
         """Who listens, and how many seconds of audio wait for it."""
@@ -159,6 +165,10 @@ class Assistant:
         except OutputError as error:  # what is for debugging keeps nobody from being heard
             log.warning("%s", error)
         try:
+            self._keeper.use(await keeper.place(self._config, self._parts.wake[1], ModelStore()))
+        except OutputError as error:
+            log.warning("%s", error)
+        try:
             async with self._group as group:
                 self._hub.hold()  # until the wake loop first waits for audio
                 group.create_task(self._detect(), name="wake")
@@ -169,6 +179,7 @@ class Assistant:
             return
         finally:
             await self._record(None)
+            await self._keeper.close()
         first: BaseException = known
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
@@ -177,6 +188,22 @@ class Assistant:
     def push_to_talk(self) -> None:
         """Begin a turn as if the wake word had been said. Called on the loop."""
         self._begin(Wake(at=self._hub.position, by="push", model="", phrase="", score=1.0))
+
+    async def wake_wrong(self) -> str:
+        """Mark the last wake as a false alarm; tells which that was.
+
+        Raises:
+            DaemonError: wakes are not kept, or there is none. OutputError: it cannot be written.
+        """
+        return await self._keeper.wrong()
+
+    async def wake_missed(self) -> tuple[str, Path]:
+        """Keep the last seconds as a wake that was missed; tells that, and where.
+
+        Raises:
+            DaemonError: wakes are not kept, or nothing was heard. OutputError: it cannot be written.
+        """
+        return await self._keeper.missed(None if self._spotter is None else self._spotter.scorer)
 
     async def mute(self) -> None:
         """Close the microphone until ``unmute``, also over a restart; a turn that is under way ends.
@@ -282,6 +309,7 @@ class Assistant:
         try:
             spotter = await self._prepare_spotter(config, fresh)
             shelf = await self._open_shelf(config)
+            kept = await keeper.place(config, fresh.wake[1], ModelStore())
             if self._devices is not None:
                 await self._quiet()
                 async with self._microphone_lock:
@@ -301,6 +329,9 @@ class Assistant:
             self._listen_from = max(self._hub.position - samples(ANEW), self._answered)
         if config.debug != before.debug:
             await self._record(shelf)
+        if config.detection.keep != before.detection.keep or fresh.wake != parts.wake:
+            self._keeper.use(kept)
+            self._keeper.prepare(spotter.scorer)
         await self._loader.keep(fresh)
         return changed_keys(before, config, parts, fresh)
 
@@ -340,7 +371,13 @@ class Assistant:
 
     def _make_spotter(self, scorer: Scorer, config: Config, parts: Parts) -> Spotter:
         patience = None if self._hub.lossless else LOOK_PATIENCE
-        return Spotter(scorer, parts.wake[1], config.detection, parts.engines.asr, patience)
+
+        def refused(found: Detection) -> None:
+            self._keeper.decided(spotter, found, accepted=False)
+
+        spotter = Spotter(scorer, parts.wake[1], config.detection, parts.engines.asr, patience, refused)
+        self._keeper.prepare(scorer)
+        return spotter
 
     async def _quiet(self) -> None:
         """Wait for a moment without a turn."""
@@ -375,7 +412,8 @@ class Assistant:
                 for piece in pieces:
                     async with aclosing(spotter.hear(piece)) as wakes:
                         async for found in wakes:
-                            self._spotted(found)
+                            self._spotted(spotter, found)
+                    self._keeper.heard(spotter.scorer, piece)
                     self.on_processed(len(piece))
         finally:
             self._spotter.scorer.close()
@@ -401,9 +439,10 @@ class Assistant:
             device = "" if self._ear is None else self._ear.device
             self._emit(Hearing(at=self._hub.position, device=device, lost=self._dropped))
 
-    def _spotted(self, found: Detection) -> None:
+    def _spotted(self, spotter: Spotter, found: Detection) -> None:
         if self._ear is not None and self._ear.muted:
             return  # it was said before the mute
+        self._keeper.decided(spotter, found, accepted=True)
         model = found.model
         confidence = None if found.confidence is None else round(found.confidence, 3)
         wake = Wake(
@@ -468,11 +507,13 @@ class Assistant:
             self._set_volume,
             self._now,
             haste=self._level >= HASTE,
+            wrong_wake=self._keeper.wrong_by_voice,
         )
 
     def _emit(self, event: Event) -> None:
         if self._recorder is not None:
             self._recorder.observe(event)
+        self._keeper.observe(event)
         self._show(event)
 
     def _set_volume(self, percent: int, *, relative: bool) -> int:

@@ -26,7 +26,7 @@ from edgevoice.listen.transcribe import hear
 from edgevoice.listen.wakephrase import strip_phrase
 from edgevoice.speak.earcon import earcon
 from edgevoice.speak.say import say
-from edgevoice.think.actions import Action, ActionContext, ActionResult, HomeState, SetVolume, perform
+from edgevoice.think.actions import Action, ActionContext, ActionResult, HomeState, SetVolume, WrongWake, perform
 from edgevoice.think.grammar import Grammar
 from edgevoice.think.match import Match, NoMatch
 from edgevoice.think.responses import respond
@@ -92,6 +92,8 @@ class Turn:
     now: Callable[[], datetime]
     haste: bool = False
     """The machine cannot keep up."""
+    wrong_wake: WrongWake | None = None
+    """Marks a wake as a false alarm."""
 
     async def converse(self, wake: Wake) -> Outcome:
         """Listen, understand, act, answer.
@@ -167,6 +169,7 @@ class Turn:
             state=self.memory.state,
             now=self.now,
             set_volume=self.set_volume,
+            wrong_wake=self.wrong_wake,
         )
         try:
             result = await perform(action, context)

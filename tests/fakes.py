@@ -23,6 +23,7 @@ WORDS = {
     "r": "repeat that",
     "s": "stop",
     "n": "never mind",
+    "w": "that was wrong",
     "x": "colourless green ideas",
     "!": "crash",
 }

@@ -81,6 +81,14 @@ class FakeAssistant:
         self.asked.append("unmute")
         self.emit(events.Hearing(at=0, device="microphone", lost=0))
 
+    async def wake_wrong(self) -> str:
+        self.asked.append("wrong")
+        return "marked as wrong: alexa"
+
+    async def wake_missed(self) -> tuple[str, Path]:
+        self.asked.append("missed")
+        return "kept as missed", Path("/wakes/1-missed.json")
+
     async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected:
         self.asked.append("reload")
         await self.go_on.wait()
@@ -193,6 +201,15 @@ def test_mute_and_unmute_by_command_and_by_signal(tmp_path: Path) -> None:
         rig.attendant.toggle_mute()
         assert (await rig.status()).state == "muted"
         assert rig.assistant.asked == ["mute", "unmute", "mute", "unmute", "mute"]
+
+    attended(tmp_path, client)
+
+
+def test_what_the_user_says_about_a_wake_reaches_it(tmp_path: Path) -> None:
+    async def client(rig: Rig) -> None:
+        assert (await rig.ask("wrong")).told == "marked as wrong: alexa"
+        assert (await rig.ask("missed")).path == "/wakes/1-missed.json"
+        assert rig.assistant.asked == ["wrong", "missed"]
 
     attended(tmp_path, client)
 

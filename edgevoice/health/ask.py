@@ -38,6 +38,7 @@ def ask(do: Verb, *, paths: Sequence[Path] | None = None, patience: float | None
 
 
 def _exchange(do: Verb, paths: Sequence[Path], patience: float) -> bytes:
+    command = f"wake {do}" if do in ("wrong", "missed") else do
     for path in paths:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon:
             daemon.settimeout(patience)
@@ -51,7 +52,7 @@ def _exchange(do: Verb, paths: Sequence[Path], patience: float) -> bytes:
                 raise DaemonError(
                     f"it belongs to another user than {os.getuid()}",
                     place=str(path),
-                    remedy=f"ask as root or as its owner: sudo edgevoice {do}",
+                    remedy=f"ask as root or as its owner: sudo edgevoice {command}",
                 ) from error
             except TimeoutError as error:
                 raise DaemonError(

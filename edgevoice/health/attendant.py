@@ -50,6 +50,10 @@ class Attended(Protocol):
 
     async def unmute(self) -> None: ...
 
+    async def wake_wrong(self) -> str: ...
+
+    async def wake_missed(self) -> tuple[str, Path]: ...
+
     async def reload(self, read: Callable[[], Config]) -> Reloaded | ReloadRejected: ...
 
     async def step_to(self, level: int, why: str) -> None: ...
@@ -118,6 +122,8 @@ class Attendant:
             "mute": self._mute,
             "unmute": self._unmute,
             "reload": self._reload,
+            "wrong": self._wrong,
+            "missed": self._missed,
         }
         main = asyncio.current_task()
         assert main is not None
@@ -195,6 +201,13 @@ class Attendant:
         if isinstance(outcome, ReloadRejected):
             return Answer(ok=False, error=f"nothing has changed: {outcome.why}")
         return Answer(ok=True, told=f"in force: {', '.join(outcome.changed) or 'nothing that was not before'}")
+
+    async def _wrong(self) -> Answer:
+        return Answer(ok=True, told=await self._assistant.wake_wrong())
+
+    async def _missed(self) -> Answer:
+        told, path = await self._assistant.wake_missed()
+        return Answer(ok=True, told=told, path=str(path))
 
     async def _toggle(self) -> None:
         async with self._muting:

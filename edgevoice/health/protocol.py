@@ -4,7 +4,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-Verb = Literal["status", "metrics", "talk", "mute", "unmute", "reload"]
+Verb = Literal["status", "metrics", "talk", "mute", "unmute", "reload", "wrong", "missed"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
 LONGEST = 4096
@@ -23,5 +23,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of ``status``: the fields of ``edgevoice.health.status.Status``."""
     metrics: str | None = None
     """Of ``metrics``: Prometheus text."""
+    path: str = ""
+    """Of ``missed``: where it is kept."""
     told: str = ""
     """What has come of it, in words."""

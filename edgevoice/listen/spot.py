@@ -52,6 +52,11 @@ class Recent:
         while audio.start - self._pieces[0].end >= self.kept:
             self._pieces.popleft()
 
+    @property
+    def end(self) -> int:
+        """Capture index of the sample after the last one; 0 before any."""
+        return self._pieces[-1].end if self._pieces else 0
+
     def span(self, start: int, end: int) -> Audio:
         """What is left of it between two capture indices."""
         parts = (piece.since(start).until(end) for piece in self._pieces)

@@ -25,6 +25,7 @@ from edgevoice.think.actions_base import (
     HomeState,
     SetVolume,
     Template,
+    WrongWake,
 )
 from edgevoice.think.actions_builtin import BUILTINS, BuiltinAction
 from edgevoice.think.actions_command import CommandAction
@@ -38,6 +39,7 @@ __all__ = [
     "HomeState",
     "SetVolume",
     "SlotValue",
+    "WrongWake",
     "parse_action",
     "perform",
 ]

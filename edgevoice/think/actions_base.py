@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edgevoice.errors import ActionError, GrammarError
 from edgevoice.events import SlotValue
@@ -56,6 +56,10 @@ class SetVolume(Protocol):
         """Set the volume of the speaker, or change it by ``percent``; gives what it is now, 0..100."""
 
 
+WrongWake = Callable[[], Literal["now", "before"] | None]
+"""Notes that the assistant woke by mistake: for this turn, or before. None: no wake is kept that could be marked."""
+
+
 @dataclass(frozen=True)
 class ActionContext:
     """What an action may know."""
@@ -71,6 +75,8 @@ class ActionContext:
     """The local time, with its zone."""
     set_volume: SetVolume | None = None
     """None: this assistant has no speaker whose volume it could set."""
+    wrong_wake: WrongWake | None = None
+    """None: this assistant keeps no wakes."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,19 @@ class Stop(_Builtin, frozen=True):
         return ActionResult(end_turn=True)
 
 
+class WrongWake(_Builtin, frozen=True):
+    """Marks a wake that nobody had called for, among those that ``detection.keep`` keeps: the one before this turn's
+    where that was in the last minute, else this turn's own. ``result.wake`` is ``before`` or ``just now``; where no wake
+    is kept there is none."""
+
+    def run(self, context: ActionContext, place: str) -> ActionResult:
+        match context.wrong_wake and context.wrong_wake():
+            case None:
+                return ActionResult()
+            case which:
+                return ActionResult({"wake": "just now" if which == "now" else which})
+
+
 class Nothing(_Builtin, frozen=True):
     """Does nothing: the intent's response is all."""
 
@@ -129,13 +142,14 @@ class Volume(_Builtin, frozen=True):
         return ActionResult({"volume": context.set_volume(percent, relative=self.set is None)})
 
 
-_Kind = Time | Date | Repeat | Stop | Nothing | SetState | GetState | Volume
+_Kind = Time | Date | Repeat | Stop | WrongWake | Nothing | SetState | GetState | Volume
 
 BUILTINS: dict[str, type[_Kind]] = {
     "time": Time,
     "date": Date,
     "repeat": Repeat,
     "stop": Stop,
+    "wrong_wake": WrongWake,
     "none": Nothing,
     "set_state": SetState,
     "get_state": GetState,
