@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 from edgevoice.errors import OutputError
 
 
-def write(path: Path, content: bytes, *, remedy: str = "") -> None:
+def write(path: Path, content: bytes, *, remedy: str = "", like: os.stat_result | None = None) -> None:
     """Put the content in the file's place; it outlasts a power cut from then on.
+
+    Args:
+        like: whose rights and owner it gets, the latter as far as that is allowed; None: a new file's.
 
     Raises:
         OutputError: it cannot be written. What was there before is still there.
@@ -16,6 +20,10 @@ def write(path: Path, content: bytes, *, remedy: str = "") -> None:
     partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as stream:
+            if like is not None:
+                os.fchmod(stream.fileno(), stat.S_IMODE(like.st_mode))
+                with contextlib.suppress(PermissionError):
+                    os.fchown(stream.fileno(), like.st_uid, like.st_gid)
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())  # a board may lose its power at any time

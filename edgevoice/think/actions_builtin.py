@@ -64,8 +64,8 @@ class Stop(_Builtin, frozen=True):
 
 class WrongWake(_Builtin, frozen=True):
     """Marks a wake that nobody had called for, among those that ``detection.keep`` keeps: the one before this turn's
-    where that was in the last minute, else this turn's own. ``result.wake`` is ``before`` or ``just now``; where no wake
-    is kept there is none."""
+    where that was in the last minute, else this turn's own. ``result.wake`` is ``before`` or ``just now``; where no
+    wake is kept there is none."""
 
     def run(self, context: ActionContext, place: str) -> ActionResult:
         match context.wrong_wake and context.wrong_wake():
