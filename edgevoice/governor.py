@@ -133,15 +133,15 @@ class Governor:
             self._disturbed = now
         why = self._why(machine, now)
         self._hot = hot
-        if why:
-            if self._level < lowest:
-                if self._stepped_up is not None and now - self._stepped_up < self._calm + SIGN_SECONDS:
-                    self._calm = min(2 * self._calm, MOST_CALM_SECONDS)
-                self._signs.clear()
-                self._hot = False  # a second step wants two looks of its own
-                await self._step(self._level + 1, f"{why}; {_without(self._level + 1)}")
+        if why and self._level < lowest:
+            if self._stepped_up is not None and now - self._stepped_up < self._calm + SIGN_SECONDS:
+                self._calm = min(2 * self._calm, MOST_CALM_SECONDS)
+            self._signs.clear()
+            self._hot = False  # a second step wants two looks of its own
+            await self._step(self._level + 1, f"{why}; {_without(self._level + 1)}")
         elif self._level and now - self._disturbed >= self._calm:
             self._disturbed = self._stepped_up = now
+            self._signs.clear()
             without = f"; still {_without(self._level - 1)}" if self._level > 1 else ""
             await self._step(self._level - 1, f"nothing was late for {self._calm:.0f} s{without}")
         elif not self._level and self._stepped_up is not None and now - self._stepped_up > self._calm + SIGN_SECONDS:

@@ -171,6 +171,18 @@ def test_a_step_up_that_held_is_forgotten() -> None:
     )
 
 
+def test_what_was_late_at_the_lowest_level_is_over_after_a_minute() -> None:
+    rig = Rig()
+    for _ in range(5):
+        rig.turn(LATE, LATE)
+        rig.wait(LOOK_SECONDS)
+    rig.wait(CALM_SECONDS + LOOK_SECONDS)
+    assert rig.level == 0
+    rig.turn(LATE)
+    rig.wait(LOOK_SECONDS)
+    assert rig.level == 0  # what was late before the step up no longer counts
+
+
 def test_the_configuration_decides_at_once() -> None:
     rig = Rig("smaller")
     rig.turn(LATE, LATE)
