@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgevoice.cli import wake_label, wake_missed, wake_record, wake_tune, wake_wrong
 from edgevoice.cli.common import add_config_arguments, load_config
 
 if TYPE_CHECKING:
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from edgevoice.modelstore import ModelStore
     from edgevoice.waketrain.train import Made
 
-HELP = "make a wake word of your own"
+HELP = "make a wake word of your own, and live with one"
+
+ACTIONS = {"record": wake_record, "tune": wake_tune, "label": wake_label, "wrong": wake_wrong, "missed": wake_missed}
+"""Beside ``train``, which is here."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     train.add_argument("--json", action="store_true", help="print the word's card")
     add_config_arguments(train)
+    train.set_defaults(run_action=_train)
+    for name, module in ACTIONS.items():
+        action = actions.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
+        module.add_arguments(action)
+        action.set_defaults(run_action=module.run)
 
 
 def _seed(text: str) -> int:
@@ -58,6 +67,11 @@ def _minutes(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
+    code: int = args.run_action(args)
+    return code
+
+
+def _train(args: argparse.Namespace) -> int:
     """Everything that was given is checked before the work begins."""
     from edgevoice.cli.progress import ProgressLine
     from edgevoice.engines.wake.embedding import Front
@@ -78,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     own: tuple[Float32, ...] = ()
     against: tuple[Float32, ...] = ()
     if args.positives:
-        own, wrong = recordings.positives(args.positives, words, _recogniser(config, store))
+        own, wrong = recordings.positives(args.positives, words, recogniser(config, store))
         _tell(f"left out: {each}" for each in wrong)
     if args.negatives:
         against, wrong = recordings.negatives(args.negatives)
@@ -110,7 +124,7 @@ def _tell(warnings: Iterable[str]) -> None:
         print(f"edgevoice: warning: {warning}", file=sys.stderr)
 
 
-def _recogniser(config: "Config", store: "ModelStore") -> "Callable[[Audio], str] | None":
+def recogniser(config: "Config", store: "ModelStore") -> "Callable[[Audio], str] | None":
     """What was said, by the configured recogniser; None, with a warning, where it cannot be loaded."""
     from edgevoice.engines import registry
     from edgevoice.engines.protocols import AsrEngine

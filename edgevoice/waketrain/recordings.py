@@ -57,7 +57,7 @@ def positives(folder: Path, words: Sequence[str], recognise: Recognise | None) -
         except EdgeVoiceError as error:
             wrong.append(str(error))
             continue
-        fault = _fault(samples) or _another(samples, words, recognise)
+        fault = unusable(samples, words, recognise)
         if fault:
             wrong.append(f"{path}: {fault}")
         else:
@@ -86,6 +86,11 @@ def negatives(folder: Path) -> tuple[tuple[Float32, ...], list[str]]:
     if not good:
         raise AudioError("none of the recordings can be used: " + "; ".join(wrong), place=str(folder))
     return tuple(good), wrong
+
+
+def unusable(samples: Float32, words: Sequence[str], recognise: Recognise | None) -> str | None:
+    """Why a recording is none of the phrase; None when it is, as far as that can be told."""
+    return _fault(samples) or _another(samples, words, recognise)
 
 
 def _fault(samples: Float32) -> str | None:
