@@ -399,7 +399,7 @@ class Assistant:
             self._hub.break_off(_muted())
             self._emit(Muted(at=self._hub.position))
         else:
-            self._emit(Listening(at=self._hub.position))
+            self._listening()
         try:
             async for audio in self._tap:
                 self._taken()
@@ -493,7 +493,12 @@ class Assistant:
             self._emit(TurnEnded(at=self._hub.position, outcome="failed"))
         else:
             self._emit(TurnEnded(at=self._hub.position, outcome=outcome))
-        self._emit(Listening(at=self._hub.position))
+        self._listening()
+
+    def _listening(self) -> None:
+        """Say that it waits for a wake word, unless none would be heard; when that is over, ``hearing`` says it."""
+        if (self._ear is None or self._ear.hears) and not self._stalled:
+            self._emit(Listening(at=self._hub.position))
 
     def _make_turn(self) -> Turn:
         return Turn(

@@ -16,7 +16,7 @@ from edgevoice.audio.source import BLOCK
 from edgevoice.config import load
 from edgevoice.engines.protocols import WakeScore
 from edgevoice.errors import DeviceError
-from edgevoice.events import Deaf, Event, Fault, Hearing, Muted, TurnEnded
+from edgevoice.events import Deaf, Event, Fault, Hearing, Listening, Muted, TurnEnded
 from edgevoice.flow.worker import Worker
 from edgevoice.parts import Parts, load_skills
 from edgevoice.turn import Engines
@@ -125,7 +125,7 @@ class SpeechVad(FakeVad):
 
 
 @asynccontextmanager
-async def running(wake: FakeWake | None = None, *, muted: bool = False) -> AsyncIterator[Rig]:
+async def running(wake: FakeWake | None = None, *, muted: bool = False, plugged: bool = True) -> AsyncIterator[Rig]:
     config = load(Path("/dev/null"), environ={}, overrides=["assistant.earcons=false"])
     workers = {name: Worker(f"edgevoice-{name}") for name in ("wake", "vad", "asr", "tts", "think")}
     parts = Parts(
@@ -145,12 +145,12 @@ async def running(wake: FakeWake | None = None, *, muted: bool = False) -> Async
         return devices[-1]
 
     sink = RecordingSink()
-    ear = Ear(opened, first=None if muted else await opened(), muted=muted)
+    ear = Ear(opened, first=await opened() if plugged and not muted else None, muted=muted)
     assistant = Assistant(config, parts, ear, sink, lambda event: made.emit(event))
     made = rig = Rig(assistant, ear, devices, sink)
     task = asyncio.create_task(assistant.run())
     try:
-        await rig.until(lambda: bool(rig.events))
+        await rig.until(lambda: bool(rig.events if plugged else devices))
         yield rig
     finally:
         task.cancel()
@@ -178,11 +178,11 @@ def test_a_turn_ends_when_the_microphone_goes_and_the_next_one_is_answered() -> 
             assert "it has gone" in fault.message
             assert rig.sink.played  # the apology
             await rig.feed("...")
-            assert rig.kinds(Hearing) == ["Hearing"]
+            assert rig.kinds(Deaf, TurnEnded, Hearing, Listening)[-3:] == ["Deaf", "TurnEnded", "Hearing"]
             rig.events.clear()
             await rig.feed("...WWWW....ooookkkk" + "." * 30)
             await rig.until(lambda: "TurnEnded" in rig.kinds())
-            assert rig.kinds(*TOLD) == ["TurnEnded"]
+            assert rig.kinds(*TOLD, Listening) == ["TurnEnded", "Listening"]
             assert next(event for event in rig.events if isinstance(event, TurnEnded)).outcome == "answered"
 
     asyncio.run(main())
@@ -221,7 +221,8 @@ def test_a_push_to_talk_while_it_is_muted_fails_and_does_not_hang() -> None:
             assert rig.kinds() == ["Muted"]
             rig.assistant.push_to_talk()
             await rig.until(lambda: "TurnEnded" in rig.kinds())
-            assert rig.kinds(Fault, TurnEnded) == ["Fault", "TurnEnded"]
+            await rig.assistant._quiet()
+            assert rig.kinds(Fault, TurnEnded, Listening) == ["Fault", "TurnEnded"]
             assert rig.devices == []
 
     asyncio.run(main())
@@ -262,5 +263,16 @@ def test_a_detection_that_takes_nothing_is_stalled() -> None:
             await rig.until(lambda: "Hearing" in rig.kinds())
             await rig.feed("." * 100, wait=False)
             assert rig.kinds(Deaf, Hearing)[:2] == ["Deaf", "Hearing"]
+
+    asyncio.run(main())
+
+
+def test_without_a_microphone_at_the_start_it_listens_from_the_first_sound_on() -> None:
+    async def main() -> None:
+        async with running(plugged=False) as rig:
+            await rig.feed("...")
+            assert rig.kinds() == ["Hearing"]
+            await rig.feed("WWWW...")
+            assert rig.kinds()[:2] == ["Hearing", "Wake"]
 
     asyncio.run(main())

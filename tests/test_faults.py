@@ -181,6 +181,8 @@ def test_a_clock_that_jumps_changes_nothing(engines: Engines, monkeypatch: pytes
 
 WALL_CLOCK = {
     "edgevoice/assistant.py": "what time it is, for who asks that",
+    "edgevoice/wakes/keeper.py": "when a wake was, for its name and its label",
+    "edgevoice/waketrain/work.py": "the age of what trainings have left, in days",
     "edgevoice/recordings.py": "the age of recordings, in days, and their names",
     "edgevoice/modelstore.py": "the age of downloads that were given up, in days",
     "edgevoice/evaluate/record.py": "when a report was made",

@@ -54,6 +54,13 @@ def happen(health: Health, *what: Event) -> str:
     return health.state
 
 
+def test_a_start_without_a_microphone_hears_when_there_is_one(health: Health) -> None:
+    happen(health, DEAF)
+    assert not health.hears
+    happen(health, HEARING)
+    assert health.hears
+
+
 def test_each_state_and_what_leads_out_of_it(health: Health) -> None:
     assert happen(health, events.Listening(at=0)) == "starting"  # until audio was processed
     health.frames(4096)

@@ -245,16 +245,9 @@ class Service:
         """As far as it has told."""
         if not self.lives or self.lives[-1].process.poll() is not None:
             return False
-        hears = deaf = False
-        for event in list(self.lives[-1].events):
-            match event["event"]:
-                case "deaf" | "muted":
-                    hears, deaf = False, True
-                case "hearing":
-                    hears, deaf = True, False
-                case "listening":  # also told at the end of a turn that ended because it is deaf
-                    hears = not deaf
-        return hears
+        told = [event["event"] for event in list(self.lives[-1].events)]
+        last = next((name for name in reversed(told) if name in ("deaf", "muted", "hearing", "listening")), "")
+        return last in ("hearing", "listening")
 
     def status(self) -> dict[str, Any]:
         """Empty when it does not answer."""

@@ -62,8 +62,9 @@ class Ear:
         self.on_hearing: Callable[[str, int], None] = lambda device, lost: log.info(
             "hearing %s again; lost %.1f s", device, lost / RATE
         )
-        """Called when sound comes again after that or after a mute, before its first block is given out: with the
-        device's name and the samples of capture time that passed without sound."""
+        """Called when sound comes again after that or after a mute, or for the first time where it began without a
+        device, before its first block is given out: with the device's name and the samples of capture time that passed
+        without sound."""
         self.position = 0
         """Capture index of the next block; in ``on_hearing`` that of the first one with sound."""
         self.reopened = 0
@@ -87,8 +88,8 @@ class Ear:
         self._ticks = 0
         self._last_at: float | None = None
         """The loop's time when the last block came."""
-        self._gap = muted
-        """The next block is the first one after an interruption."""
+        self._gap = first is None
+        """The next block is the first one after an interruption, or after a beginning without a device."""
         self._finding: Finding | None = None
         self._silent_from = 0
         """Where the sound ended that is missed now."""
@@ -126,6 +127,11 @@ class Ear:
     def deaf(self) -> Finding | None:
         """Why nothing can be heard now, apart from a mute."""
         return self._finding
+
+    @property
+    def hears(self) -> bool:
+        """Sound comes, so no ``on_hearing`` is to be expected."""
+        return self._finding is None and not self._gap
 
     async def blocks(self) -> AsyncGenerator[Audio, None]:
         if self._lossless and self._source is not None:

@@ -131,6 +131,7 @@ class Health:
             case events.Hearing():
                 self._reopened += self._deaf is not None
                 self._deaf, self._muted = None, False
+                self._listens = True
                 self._device = event.device
             case events.Muted():
                 self._deaf, self._muted = None, True
