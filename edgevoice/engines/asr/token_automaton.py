@@ -30,8 +30,9 @@ _TAIL: Stack = (-2, 0, None)
 _END: Config = (-3, 0, None)
 """The sentence is complete."""
 
-_MAX_KEPT = 100_000
-"""Places in the states that are kept, some 20 MB; then they are forgotten, and made again as they are needed."""
+_MAX_KEPT = 200_000
+"""Places in the states, and moves between them, that are kept, some 20 MB; then they are forgotten, and made again as
+they are needed."""
 
 _MAX_READINGS = 16
 """Sentences that are written alike at most."""
@@ -87,6 +88,8 @@ class State:
     skipping: bool
     """A word that is skipped may follow."""
     following: dict[int, "State"] = field(default_factory=dict)
+    moves: dict[int, list[tuple[Place, _Move]]] = field(default_factory=dict)
+    """By token, how that goes on from which place."""
     tokens: NDArray[np.int64] | None = None
 
 
@@ -194,8 +197,10 @@ class TokenAutomaton:
         """The state after one of the tokens that are allowed."""
         following = state.following.get(token)
         if following is None:
-            places = [move.place for place in state.places for move in self._moves(place, token)]
-            following = state.following[token] = self._state(places)
+            moves = [(place, move) for place in state.places for move in self._moves(place, token)]
+            self._make_room(len(moves))
+            following = self._state(move.place for _, move in moves)
+            state.following[token], state.moves[token] = following, moves
         return following
 
     def begins_word(self, state: State, token: int) -> bool:
@@ -211,18 +216,26 @@ class TokenAutomaton:
 
     def sentences(self, tokens: Sequence[int]) -> list[tuple[str, ...]]:
         """The sentences of the automaton that may be written so; none when it is not complete. At most 16."""
-        threads: dict[Place, dict[tuple[str, ...], None]] = {place: {(): None} for place in self.start.places}
+        state, path = self.start, []
         for token in tokens:
+            after = self.next(state, token)
+            path.append(state.moves[token])
+            state = after
+        # Most places lead nowhere, so the end comes first.
+        useful = {place for place in state.places if place.config == _END}
+        for at in reversed(range(len(path))):
+            path[at] = [(place, move) for place, move in path[at] if move.place in useful]
+            useful = {place for place, _ in path[at]}
+        threads: dict[Place, dict[tuple[str, ...], None]] = {place: {(): None} for place in useful}
+        for moves in path:
             stepped: dict[Place, dict[tuple[str, ...], None]] = {}
-            for place, rows in threads.items():
-                for move in self._moves(place, token):
-                    known = stepped.setdefault(move.place, {})
-                    for row in rows:
-                        if len(known) < _MAX_READINGS:
-                            known[_extended(row, move)] = None
+            for place, move in moves:
+                known = stepped.setdefault(move.place, {})
+                for row in threads[place]:
+                    if len(known) < _MAX_READINGS:
+                        known[_extended(row, move)] = None
             threads = stepped
-        complete = [row for place, rows in threads.items() if place.config == _END for row in rows]
-        return list(dict.fromkeys(normalise(" ".join(row)) for row in complete))
+        return sorted({normalise(" ".join(row)) for rows in threads.values() for row in rows})
 
     def _moves(self, place: Place, token: int) -> Iterator[_Move]:
         """Everything that a token may mean at a place."""
@@ -296,19 +309,23 @@ class TokenAutomaton:
         key = frozenset(places)
         known = self._states.get(key)
         if known is None:
-            self._size += len(key) + 1
-            if self._size > _MAX_KEPT:
-                for state in self._states.values():
-                    state.following.clear()
-                self._states.clear()
-                self._closed.clear()
-                self._size = len(key) + 1
+            self._make_room(len(key) + 1)
             ends = [place.config == _END for place in key]
             more = any(place.config != _END and _bottom(place.config[2]) != _TAIL for place in key)
             free = any(node is _WILD or self._any_follows(config) for config, node, _ in key)
             skipping = any(config[0] == SKIP for config, _, _ in key)
             known = self._states[key] = State(key, any(ends), more, free, skipping)
         return known
+
+    def _make_room(self, size: int) -> None:
+        self._size += size
+        if self._size > _MAX_KEPT:
+            for state in self._states.values():
+                state.following.clear()
+                state.moves.clear()
+            self._states.clear()
+            self._closed.clear()
+            self._size = size
 
     def _any_follows(self, config: Config) -> bool:
         number, state, _ = config
