@@ -102,13 +102,15 @@ def _set(text: str, keys: Sequence[str], value: str, path: Path) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     if mapping is None:
         return _ended(text, newline) + _block(keys, value, 0, newline)
+    behind = 0
     for depth, key in enumerate(keys):
         if not isinstance(mapping, yaml.MappingNode):
             break
         entry = next((pair for pair in mapping.value if pair[0].value == key), None)
         if entry is None:
-            return _added(text, mapping, keys[depth:], value, newline)
+            return _added(text, mapping, behind, keys[depth:], value, newline)
         name, below = entry
+        behind = name.end_mark.index
         if depth == len(keys) - 1 or _is_null(below):
             tail = keys[depth + 1 :]
             new = value if not tail else _flow(tail, value)
@@ -119,8 +121,9 @@ def _set(text: str, keys: Sequence[str], value: str, path: Path) -> str:
     raise _beyond(path, keys, value)
 
 
-def _added(text: str, mapping: yaml.MappingNode, keys: Sequence[str], value: str, newline: str) -> str:
-    """A new entry: in a flow mapping the last, in a block mapping the first, where the indentation is certain."""
+def _added(text: str, mapping: yaml.MappingNode, behind: int, keys: Sequence[str], value: str, newline: str) -> str:
+    """A new entry: in a flow mapping the last; in a block mapping the first, right below the mapping's own key, which
+    ends at ``behind``, so that comments stay with what follows them."""
     if mapping.flow_style:
         end = text.rindex("}", 0, mapping.end_mark.index)
         inside = text[mapping.start_mark.index + 1 : end].rstrip()
@@ -130,7 +133,7 @@ def _added(text: str, mapping: yaml.MappingNode, keys: Sequence[str], value: str
     first = mapping.value[0][0].start_mark
     if first.column == 0:  # at the top: behind all, where it disturbs no heading
         return _ended(text, newline) + newline + _block(keys, value, 0, newline)
-    at = first.index - first.column
+    at = text.index("\n", behind) + 1
     return _inserted(text, at, _block(keys, value, first.column, newline))
 
 

@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
         ("detection: {gate: true}\n", "detection: {gate: true, thresholds: {hey_lamp: 0.7}}\n"),
         (
             "detection:\n    # patient\n    patience: 3\n",
-            "detection:\n    # patient\n    thresholds:\n      hey_lamp: 0.7\n    patience: 3\n",
+            "detection:\n    thresholds:\n      hey_lamp: 0.7\n    # patient\n    patience: 3\n",
         ),
         ("detection:\n  thresholds:\n  patience: 3\n", "detection:\n  thresholds: {hey_lamp: 0.7}\n  patience: 3\n"),
         (

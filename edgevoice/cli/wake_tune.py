@@ -11,7 +11,7 @@ from edgevoice.cli.common import add_config_arguments, load_config
 if TYPE_CHECKING:
     from edgevoice.config import Config
     from edgevoice.engines.protocols import WakeModel
-    from edgevoice.wakes.tradeoff import Report, Row, Word
+    from edgevoice.wakes.tradeoff import Report, Row, Table, Word
 
 HELP = "recommend thresholds for this room, from the wakes that were kept"
 SHOWN = 12
@@ -120,6 +120,11 @@ def _text(report: "Report", *, applies: bool) -> Iterator[str]:
     for word in report.words:
         yield from _word(word, report.hours)
         yield ""
+    if report.look is not None and report.words:
+        yield "All of them by the confidence that the second look asks for (detection.verify.threshold):"
+        yield ""
+        yield from _table(report.look)
+        yield ""
     if not report.words:
         yield "Nothing was kept of the wake words that are listened for."
     for name, count in report.not_configured.items():
@@ -128,8 +133,12 @@ def _text(report: "Report", *, applies: bool) -> Iterator[str]:
         yield f"not counted: {path}: which word was missed? edgevoice wake label {path} right --word NAME"
     for cause in report.broken:
         yield f"left out: {cause}"
-    if not applies and any(word.recommended is not None for word in report.words):
-        yield "To put it in force: the same command with --apply"
+    if report.better() and not applies:
+        yield f"To put {_changes(report)} in force: the same command with --apply"
+
+
+def _changes(report: "Report") -> str:
+    return " and ".join(f"{each.key}: {each.recommended:g}" for each in report.better())
 
 
 def _word(word: "Word", hours: float) -> Iterator[str]:
@@ -145,9 +154,18 @@ def _word(word: "Word", hours: float) -> Iterator[str]:
             f"in the sound): {', '.join(Path(path).name for path in word.differing[:3])}"
         )
     yield ""
+    yield from _table(word)
+    if (lower := _perhaps(word)) is not None:
+        yield (
+            f"  {lower.threshold:g} might be better, but what it would wake by mistake was never kept: "
+            "put it in force by hand, and look again after some days"
+        )
+
+
+def _table(table: "Table") -> Iterator[str]:
     yield f"  {'threshold':>11} {'missed':>7} {'95 %':>14} {'false':>6} {'per day, 95 %':>15} {'no label':>9}"
-    for row in _shown(word):
-        mark = "*" if row.threshold == word.threshold else ">" if row.threshold == word.recommended else " "
+    for row in _shown(table):
+        mark = "*" if row.threshold == table.threshold else ">" if row.threshold == table.recommended else " "
         low, high = 100 * row.miss_interval.low, 100 * row.miss_interval.high
         per_day = row.false_alarms_per_day
         alarms = f"{row.false_alarms}{'' if row.complete else '+'}"
@@ -156,51 +174,46 @@ def _word(word: "Word", hours: float) -> Iterator[str]:
             f"{mark} {row.threshold:11.4g} {row.misses:7d} {f'{low:.0f} .. {high:.0f} %':>14} "
             f"{alarms:>6} {rate:>15} {row.unlabelled:9d}"
         )
-    yield "  (*: in force; +: at least, for what scores so little was never kept)"
+    if not all(row.complete for row in table.rows):
+        yield "  (*: in force; +: at least, for what scores so little was never kept)"
     yield ""
-    yield f"  {_verdict(word)}"
-    if (lower := _perhaps(word)) is not None:
-        yield (
-            f"  {lower.threshold:g} might be better, but what it would wake by mistake was never kept: "
-            "put it in force by hand, and look again after some days"
-        )
+    yield f"  {_verdict(table)}"
 
 
-def _shown(word: "Word") -> "list[Row]":
+def _shown(table: "Table") -> "list[Row]":
     """The rows where something changes, that in force and that recommended."""
-    rows = word.rows
+    rows = table.rows
     figures = [(row.misses, row.false_alarms, row.unlabelled, row.complete) for row in rows]
     changes = [at for at in range(len(rows)) if at == 0 or figures[at] != figures[at - 1]]
     if len(changes) > SHOWN:
         changes = [changes[round(at * (len(changes) - 1) / (SHOWN - 1))] for at in range(SHOWN)]
-    always = (word.threshold, word.recommended)
+    always = (table.threshold, table.recommended)
     return [row for at, row in enumerate(rows) if at in changes or row.threshold in always]
 
 
-def _verdict(word: "Word") -> str:
+def _verdict(table: "Table") -> str:
     from edgevoice.wakes.tradeoff import ENOUGH
 
-    now = next(row for row in word.rows if row.threshold == word.threshold)
-    if word.recommended is not None:
-        then = next(row for row in word.rows if row.threshold == word.recommended)
+    now = table.row(table.threshold)
+    if table.recommended is not None:
+        then = table.row(table.recommended)
         return (
-            f"recommended: {word.recommended:g} instead of {word.threshold:g}: {then.misses} missed and "
+            f"recommended: {table.recommended:g} instead of {table.threshold:g}: {then.misses} missed and "
             f"{then.false_alarms} false alarms instead of {now.misses} and {now.false_alarms}"
         )
     return {
-        "few_labels": f"too few labels to recommend anything: the word was said in {word.said}, at least {ENOUGH} are "
-        "needed. Label some: edgevoice wake label FILE right|wrong; or take --assume-right",
-        "no_mistakes": f"{word.threshold:g} makes no mistake with what is labelled; it stays",
-        "best": f"{word.threshold:g} stays: no threshold makes fewer mistakes",
-    }[word.verdict]
+        "few_labels": f"too few labels to recommend anything: at least {ENOUGH} in which the word was said are needed. "
+        "Label some: edgevoice wake label FILE right|wrong; or take --assume-right",
+        "no_mistakes": f"{table.threshold:g} makes no mistake with what is labelled; it stays",
+        "best": f"{table.threshold:g} stays: no other makes fewer mistakes",
+    }[table.verdict]
 
 
 def _perhaps(word: "Word") -> "Row | None":
     """An incomplete row that makes fewer mistakes than the best that is known."""
     if word.verdict == "few_labels":
         return None
-    chosen = word.threshold if word.recommended is None else word.recommended
-    best = next(row for row in word.rows if row.threshold == chosen)
+    best = word.row(word.threshold if word.recommended is None else word.recommended)
     fewer = [row for row in word.rows if not row.complete and row.mistakes < best.mistakes]
     return min(fewer, key=lambda row: (row.mistakes, -row.threshold), default=None)
 
@@ -213,23 +226,29 @@ def _apply(args: argparse.Namespace, report: "Report") -> None:
     from edgevoice import yamledit
     from edgevoice.errors import ConfigError
 
-    better = [word for word in report.words if word.recommended is not None]
-    if not better:
+    if not report.better():
         print("nothing is applied", file=sys.stderr)
         return
     path = args.config or configuration.find() or configuration.user_file()
-    for word in better:
-        assert word.recommended is not None
-        made = yamledit.change(path, ("detection", "thresholds", word.word), word.recommended)
-        print(made.diff(), file=sys.stderr)
+    for table in report.better():
+        assert table.recommended is not None
+        keys = table.key.split(".", 2)  # a word's name may have dots
+        made = yamledit.change(path, keys, table.recommended)
+        print(made.diff(), file=sys.stderr if args.json else sys.stdout)
         made.write()
-        if load_config(args).detection.thresholds.get(word.word) != word.recommended:
+        if _in_force(load_config(args), keys) != table.recommended:
             raise ConfigError(
-                "the threshold is written, but something else decides it: the environment, or --set",
-                place=f"{path}: detection.thresholds.{word.word}",
+                "it is written, but something else decides it: the environment, or --set",
+                place=f"{path}: {table.key}",
                 remedy="take that away",
             )
     _reload()
+
+
+def _in_force(config: "Config", keys: list[str]) -> float | None:
+    if keys[1] == "thresholds":
+        return config.detection.thresholds.get(keys[2])
+    return config.detection.verify.threshold
 
 
 def _reload() -> None:

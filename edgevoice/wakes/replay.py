@@ -136,26 +136,24 @@ class Judge:
     def patience(self) -> int:
         return self._options.patience or self._word.patience
 
+    @property
+    def looks(self) -> bool:
+        """Whether there is a second look at this word."""
+        return self._prover is not None
+
     def loose(self, threshold: float) -> float:
         """Score from which on something is kept at a threshold."""
-        checked = [self._word.name] if self._prover is not None else []
-        return WakeDetector([self._word], self._at(threshold), checked).loose(self._word)
+        options = msgspec.structs.replace(self._options, thresholds={self._word.name: threshold})
+        return WakeDetector([self._word], options, [self._word.name] if self.looks else []).loose(self._word)
 
-    def woken(self, heard: Heard, thresholds: Sequence[float]) -> list[bool]:
-        """By threshold: whether it would have woken.
+    def woken(self, heard: Heard, options: Sequence[Options]) -> list[bool]:
+        """Whether it would have woken, with each of these.
 
         Raises:
             EngineError: the recogniser failed.
         """
-        asr = Remembered(self._prover) if isinstance(self._prover, Prover) else None
-        return [self._wakes(heard, self._at(threshold), asr) for threshold in thresholds]
-
-    def _wakes(self, heard: Heard, options: Options, asr: Remembered | None) -> bool:
-        spotter = Spotter(heard.scorer, self._engine, options, None if asr is None else (Inline(), asr))
-        return at_once(_any(spotter.judge(heard.scores)))
-
-    def _at(self, threshold: float) -> Options:
-        return msgspec.structs.replace(self._options, thresholds={self._word.name: threshold})
+        asr = (Inline(), Remembered(self._prover)) if isinstance(self._prover, Prover) else None
+        return [at_once(_any(Spotter(heard.scorer, self._engine, each, asr).judge(heard.scores))) for each in options]
 
 
 async def _any(found: AsyncGenerator[Detection, None]) -> bool:

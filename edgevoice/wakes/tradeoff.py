@@ -20,8 +20,11 @@ ENOUGH = 10
 %, Wilson)."""
 DONE = ("answered", "silent")
 """Outcomes of a turn in which a command was understood and done."""
+LOOKS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Thresholds of the second look that are tried."""
 
 Progress = Callable[[int, int], None]
+Verdict = Literal["better", "best", "few_labels", "no_mistakes"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,18 +42,34 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unlabelled: int
     """Of those without a label, that would wake."""
     complete: bool
-    """False: below this threshold others may wake as well that were never kept, so there may be more false alarms."""
+    """False: with this threshold others may wake as well that were never kept, so there may be more false alarms."""
 
     @property
     def mistakes(self) -> int:
         return self.misses + self.false_alarms
 
 
-class Word(msgspec.Struct, frozen=True, kw_only=True):
-    word: str
-    phrase: str
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """What one key of the configuration decides."""
+
+    key: str
+    """Dotted."""
     threshold: float
     """In force."""
+    rows: tuple[Row, ...]
+    verdict: Verdict
+    recommended: float | None
+    """The threshold with the fewest mistakes, where that is another one than the one in force."""
+
+    def row(self, threshold: float) -> Row:
+        return next(row for row in self.rows if row.threshold == threshold)
+
+
+class Word(Table, frozen=True, kw_only=True):
+    """By the word's threshold."""
+
+    word: str
+    phrase: str
     said: int
     """Kept wakes in which the word was said, by their labels; or which are assumed to."""
     assumed: int
@@ -61,10 +80,6 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     """Kept with another model; they are heard with the one of today."""
     differing: tuple[str, ...]
     """Files whose score is not found again bit for bit, though the model is the same."""
-    rows: tuple[Row, ...]
-    verdict: Literal["better", "best", "few_labels", "no_mistakes"]
-    recommended: float | None
-    """The threshold with the fewest mistakes, where that is another one than the one in force."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,12 +88,27 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     hours: float
     """Listened to, as far as the kept wakes tell."""
     words: tuple[Word, ...]
+    look: Table | None
+    """All words together by the threshold of the second look; None where there is none."""
     nameless: tuple[str, ...]
     """Missed ones of which it is not said which word it was."""
     not_configured: Mapping[str, int]
     """Kept wakes of words that are not listened for, by word."""
     broken: tuple[str, ...]
     """What is wrong with those that could not be heard."""
+
+    def better(self) -> list[Table]:
+        """The changes to make: of the thresholds of words or of the second look, whichever leaves fewer mistakes; both
+        at once were not tried."""
+        words: list[Table] = [word for word in self.words if word.recommended is not None]
+        if self.look is None or self.look.recommended is None:
+            return words
+        left = sum(_chosen(word).mistakes for word in self.words)
+        return words if words and left <= _chosen(self.look).mistakes else [self.look]
+
+
+def _chosen(table: Table) -> Row:
+    return table.row(table.threshold if table.recommended is None else table.recommended)
 
 
 def tune(
@@ -107,113 +137,151 @@ def tune(
     listened = [word.name for word in engines[0].models]
     hours = sum(each.kept.heard for each in found) / 3600
     ours = [each for each in found if each.kept.word in {word.name for word in words}]
-    wrong, made, done = list(broken), list[Word](), 0
+    wrong, benches, done = list(broken), list[_Bench](), 0
     for word in words:
-        bench = _Bench(Judge(engines[0], word, options, engines[1]), word, options, digests.get(word.name, ""), assume)
+        bench = _Bench(Judge(engines[0], word, options, engines[1]), word, options, digests.get(word.name, ""))
         for each in ours:
             if each.kept.word == word.name:
                 done += 1
                 progress(done, len(ours))
                 try:
-                    bench.add(each, engines[0])
+                    bench.add(each, engines[0], assume=assume)
                 except AudioError as error:
                     wrong.append(str(error))
-        if bench.kept:
-            made.append(bench.word(hours))
+        if bench.labels:
+            benches.append(bench)
     others = [each.kept.word for each in found if each.kept.word and each.kept.word not in listened]
     return Report(
         folder=folder,
         hours=hours,
-        words=tuple(made),
+        words=tuple(bench.word(hours) for bench in benches),
+        look=_look(benches, options, hours),
         nameless=tuple(str(each.path) for each in found if not each.kept.word),
         not_configured={name: others.count(name) for name in sorted(set(others))},
         broken=tuple(wrong),
     )
 
 
+def label(kept: Kept, *, assume: bool) -> Label | None:
+    """Whether the word was said; see ``tune``."""
+    if kept.label is None and assume and kept.accepted and kept.outcome in DONE:
+        return "right"
+    return kept.label
+
+
 class _Bench:
     """The kept wakes of one word."""
 
-    def __init__(self, judge: Judge, word: WakeModel, options: Options, digest: str, assume: bool) -> None:
-        self._judge = judge
+    def __init__(self, judge: Judge, word: WakeModel, options: Options, digest: str) -> None:
+        self.judge = judge
         self._model = word
         self._digest = digest
-        self._assume = assume
         self._now = threshold(word, options)
         self._levels = thresholds(word, options)
-        self.kept: list[Kept] = []
-        self._woken: list[list[bool]] = []
+        self._options = [msgspec.structs.replace(options, thresholds={word.name: level}) for level in self._levels]
+        as_now = msgspec.structs.replace(options, thresholds={word.name: self._now})
+        self._looks = [_with_look(as_now, level) for level in looks(options)] if judge.looks else []
+        self.labels: list[Label | None] = []
+        self.by_look: list[list[bool]] = []
+        self._by_threshold: list[list[bool]] = []
         self._differing: list[str] = []
+        self._assumed = self._others = 0
+        self._loose: list[float] = []
 
-    def add(self, found: Found, engine: WakeEngine) -> None:
+    def add(self, found: Found, engine: WakeEngine, *, assume: bool) -> None:
         """Listen to one.
 
         Raises:
             AudioError: its recording is broken. EngineError: an engine failed.
         """
-        heard = hear(found, engine, self._model, self._judge.patience)
-        known = found.kept.score is not None and found.kept.model == self._digest
-        if known and not same(heard, self._judge.patience):
+        kept = found.kept
+        heard = hear(found, engine, self._model, self.judge.patience)
+        if kept.score is not None and kept.model == self._digest and not same(heard, self.judge.patience):
             self._differing.append(str(found.audio))
-        self._woken.append(self._judge.woken(heard, self._levels))
-        self.kept.append(found.kept)
+        woken = self.judge.woken(heard, [*self._options, *self._looks])
+        self._by_threshold.append(woken[: len(self._options)])
+        self.by_look.append(woken[len(self._options) :])
+        self.labels.append(label(kept, assume=assume))
+        self._assumed += self.labels[-1] != kept.label
+        self._others += kept.model not in ("", self._digest)
+        self._loose += [] if kept.loose is None else [kept.loose]
 
     def word(self, hours: float) -> Word:
-        labels = [self._label(kept) for kept in self.kept]
-        assumed = sum(kept.label != label for kept, label in zip(self.kept, labels, strict=True))
-        loose = max((kept.loose for kept in self.kept if kept.loose is not None), default=self._judge.loose(self._now))
+        seen = max(self._loose, default=self.judge.loose(self._now))
         rows = [
-            self._row(at, labels, hours, complete=self._judge.loose(level) >= loose)
+            _row(level, [each[at] for each in self._by_threshold], self.labels, hours, self.judge.loose(level) >= seen)
             for at, level in enumerate(self._levels)
         ]
-        verdict, best = _recommend(rows, self._levels.index(self._now), labels.count("right"))
+        verdict, best = _recommend(rows, self._now, self.labels.count("right"))
         return Word(
+            key=f"detection.thresholds.{self._model.name}",
             word=self._model.name,
             phrase=self._model.phrase,
             threshold=self._now,
-            said=labels.count("right"),
-            assumed=assumed,
-            not_said=labels.count("wrong"),
-            unlabelled=labels.count(None),
-            other_model=sum(kept.model not in ("", self._digest) for kept in self.kept),
+            said=self.labels.count("right"),
+            assumed=self._assumed,
+            not_said=self.labels.count("wrong"),
+            unlabelled=self.labels.count(None),
+            other_model=self._others,
             differing=tuple(self._differing),
             rows=tuple(rows),
             verdict=verdict,
             recommended=best,
         )
 
-    def _label(self, kept: Kept) -> Label | None:
-        if kept.label is None and self._assume and kept.accepted and kept.outcome in DONE:
-            return "right"
-        return kept.label
 
-    def _row(self, at: int, labels: Sequence[Label | None], hours: float, *, complete: bool) -> Row:
-        woken = [each[at] for each in self._woken]
-        pairs = list(zip(labels, woken, strict=True))
-        misses, alarms = pairs.count(("right", False)), pairs.count(("wrong", True))
-        return Row(
-            threshold=self._levels[at],
-            misses=misses,
-            miss_interval=interval(misses, labels.count("right")),
-            false_alarms=alarms,
-            false_alarms_per_day=garwood(alarms, hours / 24) if hours else None,
-            unlabelled=pairs.count((None, True)),
-            complete=complete,
-        )
+def looks(options: Options) -> list[float]:
+    """Thresholds of the second look that are tried, the one in force among them."""
+    return sorted({*LOOKS, options.verify.threshold})
 
 
-def _recommend(
-    rows: Sequence[Row], now: int, said: int
-) -> tuple[Literal["better", "best", "few_labels", "no_mistakes"], float | None]:
+def _with_look(options: Options, level: float) -> Options:
+    return msgspec.structs.replace(options, verify=msgspec.structs.replace(options.verify, threshold=level))
+
+
+def _look(benches: Sequence[_Bench], options: Options, hours: float) -> Table | None:
+    """By the threshold of the second look, of the words that have one; whatever it refuses was kept."""
+    looked = [bench for bench in benches if bench.judge.looks]
+    if not looked:
+        return None
+    labels = [each for bench in looked for each in bench.labels]
+    woken = [each for bench in looked for each in bench.by_look]
+    rows = [_row(level, [each[at] for each in woken], labels, hours, True) for at, level in enumerate(looks(options))]
+    verdict, best = _recommend(rows, options.verify.threshold, labels.count("right"))
+    return Table(
+        key="detection.verify.threshold",
+        threshold=options.verify.threshold,
+        rows=tuple(rows),
+        verdict=verdict,
+        recommended=best,
+    )
+
+
+def _row(level: float, woken: Sequence[bool], labels: Sequence[Label | None], hours: float, complete: bool) -> Row:
+    pairs = list(zip(labels, woken, strict=True))
+    misses, alarms = pairs.count(("right", False)), pairs.count(("wrong", True))
+    return Row(
+        threshold=level,
+        misses=misses,
+        miss_interval=interval(misses, labels.count("right")),
+        false_alarms=alarms,
+        false_alarms_per_day=garwood(alarms, hours / 24) if hours else None,
+        unlabelled=pairs.count((None, True)),
+        complete=complete,
+    )
+
+
+def _recommend(rows: Sequence[Row], now: float, said: int) -> tuple[Verdict, float | None]:
     """The threshold with the fewest mistakes, a miss and a false alarm being one each: of several that lie side by side
     the middle one, which is the farthest from either kind, and of such stretches the one nearest the one in force."""
+    at_now = next(at for at, row in enumerate(rows) if row.threshold == now)
     if said < ENOUGH:
         return "few_labels", None
-    if not rows[now].mistakes:
+    if not rows[at_now].mistakes:
         return "no_mistakes", None
     known = [at for at, row in enumerate(rows) if row.complete]
-    least = min((rows[at].mistakes for at in known), default=rows[now].mistakes)
-    if least >= rows[now].mistakes:
+    least = min((rows[at].mistakes for at in known), default=rows[at_now].mistakes)
+    if least >= rows[at_now].mistakes:
         return "best", None
     stretches: list[list[int]] = []
     for at in (at for at in known if rows[at].mistakes == least):
@@ -221,5 +289,5 @@ def _recommend(
             stretches[-1].append(at)
         else:
             stretches.append([at])
-    middles = [stretch[len(stretch) // 2] for stretch in stretches]
-    return "better", rows[min(middles, key=lambda at: abs(at - now))].threshold
+    middles = [stretch[(len(stretch) - (stretch[0] > at_now)) // 2] for stretch in stretches]
+    return "better", rows[min(middles, key=lambda at: abs(at - at_now))].threshold
