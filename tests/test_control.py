@@ -145,20 +145,67 @@ def test_whatever_is_sent_the_next_client_is_answered() -> None:
         served(path, client, {"status": status})
 
 
-def test_only_so_many_clients_are_served_at_once(path: Path) -> None:
+def connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(60)
+    connection.connect(str(path))
+    return connection
+
+
+def test_who_has_been_silent_for_longest_makes_room_for_the_next(path: Path) -> None:
     def client() -> None:
         waiting = []
         for _ in range(CLIENTS):
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.connect(str(path))
+            waiting.append(connected(path))
+            waiting[-1].sendall(b'{"do":"status"}\n')
+            assert waiting[-1].recv(4096)
+        waiting[0].sendall(b'{"do":"status"}\n')
+        assert waiting[0].recv(4096)
+        assert ask("status", paths=[path]).ok
+        assert waiting[1].recv(4096) == b""
+        for connection in (waiting[0], *waiting[2:]):
             connection.sendall(b'{"do":"status"}\n')
-            connection.recv(4096)
-            waiting.append(connection)
-        assert talk(path, b"")[0]["error"] == "8 clients are connected already; close one"
+            assert connection.recv(4096)
         for connection in waiting:
             connection.close()
 
     served(path, client)
+
+
+def test_clients_that_never_said_anything_keep_nobody_out(path: Path) -> None:
+    def client() -> None:
+        silent = [connected(path) for _ in range(3 * CLIENTS)]
+        for _ in range(3):
+            assert ask("status", paths=[path], patience=60).ok
+        for connection in silent:
+            connection.close()
+
+    served(path, client)
+
+
+def test_nobody_who_is_being_served_has_to_make_room(path: Path) -> None:
+    async def main() -> None:
+        begun = asyncio.Semaphore(0)
+        go_on = asyncio.Event()
+
+        async def reload() -> Answer:
+            begun.release()
+            await go_on.wait()
+            return Answer(ok=True)
+
+        async with serve(path, {"reload": reload, "status": status}):
+            waiting = [connected(path) for _ in range(CLIENTS)]
+            for connection in waiting:
+                connection.sendall(b'{"do":"reload"}\n')
+                await begun.acquire()
+            (refused,) = await asyncio.to_thread(talk, path, b'{"do":"status"}\n')
+            assert refused["error"] == "8 others are being served; try again"
+            go_on.set()
+            for connection in waiting:
+                assert await asyncio.to_thread(connection.recv, 4096) == b'{"ok":true}\n'
+                connection.close()
+
+    asyncio.run(main())
 
 
 def test_a_client_that_says_nothing_is_shown_out(path: Path) -> None:

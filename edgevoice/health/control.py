@@ -21,7 +21,8 @@ from edgevoice.health.protocol import LONGEST, VERBS, Answer, Request, Verb
 log = logging.getLogger(__name__)
 
 CLIENTS = 8
-"""At once. More is a client that does not close; each costs a file descriptor and a buffer."""
+"""At once. More is a client that does not close; each costs a file descriptor and a buffer. For another one, the client
+that has been silent for longest is shown out."""
 
 PATIENCE = 30.0
 """Seconds that a client may say nothing, or not read its answer, before it is shown out."""
@@ -105,6 +106,9 @@ class _Desk:
         self._commands = commands
         self._patience = patience
         self._clients: set[asyncio.Task[None]] = set()
+        self._admitted: set[asyncio.StreamWriter] = set()
+        self._awaited: dict[asyncio.StreamWriter, None] = {}
+        """Those of them who are to say something, or to read their answer; who has been for longest, comes first."""
 
     def receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="control")
@@ -124,15 +128,36 @@ class _Desk:
                 writer.write_eof()
                 await self._ignore(reader)
                 return
+            self._admitted.add(writer)
             while line := await self._line(reader, writer):
                 await self._say(writer, await self._do(line))
         except (ConnectionError, TimeoutError):
             return  # gone, or asleep
         finally:
+            self._admitted.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(self._patience):
                     await writer.wait_closed()
+
+    @asynccontextmanager
+    async def _patiently(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        """Wait for a client, but not for ever, and only while there is room."""
+        self._awaited[writer] = None
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        finally:
+            self._awaited.pop(writer, None)
+
+    def _make_room(self) -> bool:
+        """Show out the client that has been waited for longest; False when each is being served."""
+        for writer in self._awaited:
+            if writer in self._admitted:
+                self._admitted.discard(writer)
+                writer.transport.abort()  # its task ends by that
+                return True
+        return False
 
     async def _ignore(self, reader: asyncio.StreamReader) -> None:
         """Take what is still being sent: closed before, the kernel would drop our answer together with it."""
@@ -145,14 +170,14 @@ class _Desk:
         _, user, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         if user not in (0, os.getuid()):
             return f"user {user} may not ask; only user {os.getuid()} and root may"
-        if len(self._clients) > CLIENTS:
-            return f"{CLIENTS} clients are connected already; close one"
+        if len(self._admitted) >= CLIENTS and not self._make_room():
+            return f"{CLIENTS} others are being served; try again"
         return ""
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         """The next request; empty at the end."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with self._patiently(writer):
                 return await reader.readuntil(b"\n")
         except asyncio.IncompleteReadError as error:
             return error.partial
@@ -175,5 +200,5 @@ class _Desk:
 
     async def _say(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
         writer.write(msgspec.json.encode(answer) + b"\n")
-        async with asyncio.timeout(self._patience):
+        async with self._patiently(writer):
             await writer.drain()
