@@ -11,3 +11,7 @@ __version__ = "0.1.0"
 # publisher unless this is set before it is imported; switched off later, the identifier is on the disk already. It is
 # set here, because some engines import ONNX Runtime by themselves. Who wants the reports sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# OpenBLAS, under numpy, wakes a thread for every processor for one product of matrices, and they wait for the next one at
+# full speed: nearly half of the processor time of a command. This is read when numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
