@@ -161,6 +161,12 @@ def voices_reading(sets: Sets, target: Path, texts: Sequence[Path]) -> list[dict
     return found
 
 
+def interleaved(*kinds: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All of them, so mixed that the first part has about as large a share of every kind."""
+    places = [((at + 0.5) / len(lines), line) for lines in kinds for at, line in enumerate(lines)]
+    return [line for _, line in sorted(places, key=lambda each: each[0])]
+
+
 def make(data: Path, target: Path, texts: Sequence[Path]) -> None:
     sets = Sets(data, target)
     phrases = sorted(path.name for path in (data / "wake").iterdir() if path.is_dir())
@@ -196,7 +202,7 @@ def make(data: Path, target: Path, texts: Sequence[Path]) -> None:
     talk = [*mixed[:TALK_ORDERS], *read_out, *alone, *others]
     sets.write("wake.jsonl", [*({"audio": name, "phrase": "alexa"} for name in calls), *talk])
     others = [{"audio": sets.clean(path)} for phrase in phrases if phrase != "alexa" for path in used[phrase]]
-    talk = [*mixed, *read_out, *alone, *others, *voices_reading(sets, target, texts)]
+    talk = interleaved(mixed, read_out, alone, others, voices_reading(sets, target, texts))
     sets.write("hours.jsonl", [*({"audio": name, "phrase": "alexa"} for name in calls), *talk])
     sets.write("texts.jsonl", [{"text": reply.format(number)} for reply in REPLIES for number in NUMBERS])
     sets.write("calibration-orders.jsonl", [{"audio": sets.clean(line["audio"])} for line in held_back])
