@@ -12,6 +12,6 @@ __version__ = "0.1.0"
 # set here, because some engines import ONNX Runtime by themselves. Who wants the reports sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# OpenBLAS, under numpy, wakes a thread for every processor for one product of matrices, and they wait for the next one at
-# full speed: nearly half of the processor time of a command. This is read when numpy is imported.
+# OpenBLAS, under numpy, wakes a thread for every processor for one product of matrices, and they wait at full speed for
+# the next one: nearly half of the processor time of a command. This is read when numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
