@@ -55,6 +55,9 @@ def test_a_word_and_its_card(tmp_path: Path) -> None:
     card["thresholds"] = {"10": 0.3, "1": 0.6, "0.5": 0.83, "0.1": 0.995}
     file.with_suffix(".json").write_text(json.dumps(card))
     assert (wordfile.read(file).info.loose, wordfile.read(file).info.sure) == (0.3, 0.995)
+    card["thresholds"]["100"] = 0.1
+    file.with_suffix(".json").write_text(json.dumps(card))
+    assert wordfile.read(file).info.loose == 0.1
     assert word.score(np.full((16, 96), -40.0, np.float32)) == pytest.approx(0.4)
     assert word.score(np.full((16, 96), 1e6, np.float32)) == 1.0  # a share, whatever the network says
 

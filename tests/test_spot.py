@@ -141,6 +141,16 @@ def test_a_card_says_what_is_doubtful() -> None:
     assert wakes(0.975) == 1
 
 
+def test_a_rated_score_above_the_threshold_needs_little_belief() -> None:
+    def wakes(score: float, word: WakeModel) -> int:
+        return len(hear(Scores(QUIET + [score] * 12 + QUIET, word), Prover(0.03, 0.03), OPTIONS))
+
+    rated = replace(WORD, loose=0.6)
+    assert wakes(0.85, rated) == 1
+    assert wakes(0.75, rated) == 0
+    assert wakes(0.85, WORD) == 0
+
+
 def test_what_becomes_sure_while_in_doubt_wakes() -> None:
     asr = Prover(0.01)
     (wake,) = listen(QUIET + MAYBE + SURE + QUIET, asr)

@@ -79,7 +79,8 @@ def test_a_word_is_a_file_that_the_engine_reads(whole: Path, front: Front) -> No
     card = json.loads(whole.with_suffix(".json").read_text())
     assert (word.info.name, word.info.phrase, word.info.patience) == ("bingo", "bingo", card["patience"])
     assert word.info.threshold == card["thresholds"]["0.5"]
-    assert {"10", "5", "1", "0.5", "0.1"} == set(card["thresholds"])
+    assert {"100", "10", "5", "1", "0.5", "0.1"} == set(card["thresholds"])
+    assert word.info.loose == card["thresholds"]["100"]
     assert card["recipe"]["voices"] == ["tones"] and card["seed"] == 3 and card["versions"]["edgevoice"]
     assert 0 <= word.score(front.before) <= 1
 
@@ -267,6 +268,19 @@ def test_the_file_gives_what_the_network_gives(tmp_path: Path) -> None:
         assert score(rows[at - 15 : at + 1]) == pytest.approx(share(float(logits[at - 15])), abs=1e-4)
 
 
+def test_the_mean_of_networks_is_one() -> None:
+    draw = np.random.default_rng(0)
+
+    def some() -> network.Network:
+        sizes = ((1536, 8), (8, 4), (4, 1))
+        weights, biases = ([draw.normal(size=each).astype(np.float32) for each in of] for of in (sizes, (8, 4, 1)))
+        return network.Network(tuple(weights), tuple(biases))
+
+    several, windows = [some() for _ in range(3)], draw.normal(size=(20, 1536)).astype(np.float32)
+    wanted = np.mean([each(windows) for each in several], axis=0)
+    assert network.mean(several)(windows) == pytest.approx(wanted, rel=1e-3, abs=1e-2)
+
+
 def test_a_false_alarm_counts_once() -> None:
     logits = np.full(100, -5, np.float32)
     logits[[20, 21, 22, 60]] = [1, 3, 2, 4]
@@ -276,7 +290,7 @@ def test_a_false_alarm_counts_once() -> None:
 def test_thresholds_rise_as_fewer_false_alarms_are_allowed() -> None:
     draw = np.random.default_rng(0)
     points, thresholds = curve(draw.normal(6, 2, 200).tolist(), draw.normal(-3, 2, 500).tolist(), 45_000)
-    found = [thresholds[rate] for rate in ("10", "5", "1", "0.5", "0.1")]
+    found = [thresholds[rate] for rate in ("100", "10", "5", "1", "0.5", "0.1")]
     assert found == sorted(found) and found[0] < found[-1]
     rates = [point.false_alarms_per_hour for point in points]
     assert rates == sorted(rates, reverse=True)

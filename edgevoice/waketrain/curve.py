@@ -8,8 +8,8 @@ import numpy as np
 from edgevoice.audio.pcm import RATE, Float32
 from edgevoice.engines.wake.embedding import STEP
 
-ASKED = (10.0, 5.0, 1.0, 0.5, 0.1)
-"""False alarms per hour that thresholds are recommended for. The first two are for a first stage with a verifier."""
+ASKED = (100.0, 10.0, 5.0, 1.0, 0.5, 0.1)
+"""False alarms per hour that thresholds are recommended for. The first is for a first stage with a verifier."""
 APART = 12
 """Rows after a false alarm that belong to it: about the second in which the daemon does not wake again."""
 TAIL = (4, 60)

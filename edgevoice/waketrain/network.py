@@ -1,6 +1,6 @@
 """A small network on windows of features, learnt with numpy alone: seconds, and the same for the same seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,6 +40,29 @@ class Network:
         return result
 
 
+def mean(networks: Sequence[Network]) -> Network:
+    """One network whose logit is the mean of those of several: what they agree on is mostly true."""
+    layers = len(networks[0].weights)
+    share = np.float32(1 / len(networks))
+    first = np.concatenate([each.weights[0] for each in networks], axis=1)
+    inner = [_beside([each.weights[layer] for each in networks]) for layer in range(1, layers - 1)]
+    last = np.concatenate([each.weights[-1] for each in networks]) * share
+    biases = [np.concatenate([each.biases[layer] for each in networks]) for layer in range(layers - 1)]
+    summed: Float32 = sum((each.biases[-1] for each in networks), np.zeros(1, np.float32)) * share
+    return Network((first, *inner, last), (*biases, summed))
+
+
+def _beside(blocks: Sequence[Float32]) -> Float32:
+    """A matrix with these along its diagonal: no network sees what another has computed."""
+    whole = np.zeros(np.sum([block.shape for block in blocks], axis=0), np.float32)
+    row = column = 0
+    for block in blocks:
+        height, width = block.shape
+        whole[row : row + height, column : column + width] = block
+        row, column = row + height, column + width
+    return whole
+
+
 def fit(
     rows: Float32,
     last: Int64,
@@ -58,10 +81,10 @@ def fit(
         wanted: [n], 1 for the phrase, else 0.
         importance: [n], weight in the loss.
     """
-    mean = np.tile(rows.mean(axis=0, dtype=np.float64).astype(np.float32), VECTORS)
+    middle = np.tile(rows.mean(axis=0, dtype=np.float64).astype(np.float32), VECTORS)
     spread = np.tile(rows.std(axis=0, dtype=np.float64).astype(np.float32), VECTORS) + np.float32(1e-3)
     draw = np.random.default_rng(seed)
-    sizes = (len(mean), *HIDDEN, 1)
+    sizes = (len(middle), *HIDDEN, 1)
     params = [
         draw.normal(0, np.sqrt(2 / before), (before, after)).astype(np.float32) for before, after in pairwise(sizes)
     ]
@@ -75,7 +98,7 @@ def fit(
         for at in range(0, len(last) - batch + 1, batch):
             step += 1
             chosen = order[at : at + batch]
-            values = (gather(rows, last[chosen]) - mean) / spread
+            values = (gather(rows, last[chosen]) - middle) / spread
             values += draw.standard_normal(values.shape, dtype=np.float32) * np.float32(NOISE)
             slopes = _slopes(params, layers, values, wanted[chosen], importance[chosen], draw)
             rate = RATE * 0.5 * (1 + np.cos(np.pi * step / total)) + 1e-6
@@ -89,7 +112,7 @@ def fit(
                 params[number] -= np.float32(rate) * change.astype(np.float32)
             progress(step, total)
     # The file takes features as they are: what normalises them goes into the first layer.
-    bias = params[layers] - (mean / spread) @ params[0]
+    bias = params[layers] - (middle / spread) @ params[0]
     return Network(
         (params[0] / spread[:, None], *params[1:layers]),
         (bias.astype(np.float32), *params[layers + 1 :]),

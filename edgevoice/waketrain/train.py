@@ -21,7 +21,7 @@ from edgevoice.waketrain.material import ANY, KINDS, OWN, ROOMS, SIZE, Amounts, 
 from edgevoice.waketrain.voices import Voice
 from edgevoice.waketrain.work import Work, tidy
 
-REVISION = 2
+REVISION = 3
 """Of the recipe: grows when the same seed gives another word."""
 MATERIAL = 1
 """Of the pieces alone: grows when the same seed gives others."""
@@ -118,10 +118,8 @@ def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progr
     described = recipe(task, voices)
     works = _works(task, described, cache)
     material = _gather(Workshop(task, voices, front, works), progress)
-    progress.step("measuring on what was held back")
-    points, thresholds, measured = _measure(material, task.seed, progress)
-    progress.step("learning")
-    final = _fit(material, np.ones(len(material.last), np.bool_), task.seed, progress, 0, 1)
+    progress.step("learning, and measuring on what was held back")
+    learnt, points, thresholds, measured = _learn(material, task.seed, progress)
     made = Made(
         phrase=" ".join(task.words),
         threshold=thresholds["0.5"],
@@ -139,7 +137,7 @@ def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progr
         raise OutputError(f"it cannot be made: {error.strerror or error}", place=str(output.parent)) from error
     card = msgspec.json.format(msgspec.json.encode(made), indent=2)
     wholefile.write(output.with_suffix(".json"), card + b"\n")
-    wholefile.write(output, tflite.dense(final.weights, final.biases))
+    wholefile.write(output, tflite.dense(learnt.weights, learnt.biases))
     if task.own or task.against:
         works["own"].remove()
     tidy(cache)
@@ -205,15 +203,19 @@ def _fit(
     )
 
 
-def _measure(
+def _learn(
     material: _Material, seed: int, progress: Progress
-) -> tuple[list[Point], dict[str, float], dict[str, Any]]:
+) -> tuple[network.Network, list[Point], dict[str, float], dict[str, Any]]:
+    """The word's network, the mean of those of the folds and one of everything; and what those of the folds reach."""
     logits = np.zeros(len(material.last), np.float32)
+    everything = np.ones(len(material.last), np.bool_)
+    networks = [_fit(material, everything, seed, progress, 0, FOLDS + 1)]
     for fold in range(FOLDS):
         inside = material.fold == fold
         if not inside.any() or inside.all():
             continue
-        learnt = _fit(material, ~inside, seed, progress, fold, FOLDS)
+        learnt = _fit(material, ~inside, seed + 1 + fold, progress, fold + 1, FOLDS + 1)
+        networks.append(learnt)
         places = np.flatnonzero(inside)
         for at in range(0, len(places), SCORED):
             some = places[at : at + SCORED]
@@ -234,7 +236,7 @@ def _measure(
         "hours": round(rows * 0.08 / 3600, 3),
         "windows": len(logits),
     }
-    return points, thresholds, measured
+    return network.mean(networks), points, thresholds, measured
 
 
 def _smooth(logits: Float32) -> Float32:

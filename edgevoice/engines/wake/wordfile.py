@@ -35,7 +35,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     patience: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
     """Scores that are averaged."""
     thresholds: dict[str, Share] = {}
-    """Scores by false alarms per hour: that of "10" is worth a second look, that of "0.1" needs none."""
+    """Scores by false alarms per hour: that of "100", else "10", is worth a second look, that of "0.1" needs none."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read(file: Path) -> Word:
     score = _tflite(file) if file.suffix == ".tflite" else _onnx(file)
     card = _card(file.with_suffix(".json"))
     phrase = card.phrase or file.stem.replace("_", " ")
-    loose, sure = card.thresholds.get("10"), card.thresholds.get("0.1")
+    loose, sure = card.thresholds.get("100", card.thresholds.get("10")), card.thresholds.get("0.1")
     return Word(WakeModel(file.stem, phrase, card.threshold, card.patience, loose, sure), score)
 
 
