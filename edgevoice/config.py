@@ -202,7 +202,9 @@ def lightened(config: Config, level: int) -> Config:
 def models_of(chosen: Chosen) -> tuple[str, ...]:
     """The models that an engine is told to use: names in the catalog, or paths."""
     options = chosen.chosen
-    return (*getattr(options, "models", ()), *([options.model] if hasattr(options, "model") else []))
+    voice = getattr(options, "voice", "")  # of hibari, whose voices have names of their own
+    named = [options.model] if hasattr(options, "model") else []
+    return (*getattr(options, "models", ()), *named, *([voice] if "/" in voice else []))
 
 
 def document(config: Config | None = None) -> str:

@@ -1,6 +1,7 @@
 """Files that are checked while they are written, for everything that brings models to this machine."""
 
 import contextlib
+import glob
 import hashlib
 import importlib.metadata
 import os
@@ -105,6 +106,20 @@ def model_files(path: Path) -> dict[str, FileSpec]:
     if not files:
         raise ModelError("there is no file of a model in it", place=str(path))
     return files
+
+
+def marks(path: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Other ones when what lies at the path is exchanged or written to: of each file name, inode, size and time. Of a
+    folder all files, edgevoice's own notes left out; of a file also those beside it whose names begin like its own,
+    such as the network of a wake word or the description of a voice. Empty when nothing is there."""
+    found = path.rglob("*") if path.is_dir() else path.parent.glob(f"{glob.escape(path.stem)}*")
+    made = []
+    for each in sorted(found):
+        with contextlib.suppress(OSError):  # it vanishes meanwhile
+            if each.is_file() and not each.name.startswith(NOTES):
+                seen = each.stat()
+                made.append((str(each), seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return tuple(made)
 
 
 def sync_tree(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgevoice import modelversions
 from edgevoice.errors import ModelError
 from edgevoice.modelcatalog import Catalog, FileSpec, Model, read_catalog
-from edgevoice.modelfiles import Progress, Silent, bytes_under
+from edgevoice.modelfiles import Progress, Silent, bytes_under, marks
 from edgevoice.modelfolder import MANIFEST, Damage, Manifest, check_files, read_manifest
 from edgevoice.modelversions import CATALOG, IDENTITY_DIGITS, Version, split
 
@@ -52,7 +52,8 @@ class ModelShelf:
         """
         self.root = (root or default_root()).absolute()
         self.catalog = catalog or read_catalog()
-        self._trusted: set[str] = set()
+        self._trusted: dict[Path, object] = {}
+        """Folder -> what marked its files when they were checked."""
 
     # Using models
 
@@ -73,11 +74,12 @@ class ModelShelf:
             return path
         model, version = self._resolve(name)
         folder = self._folder_of(model, version)
-        if str(folder) not in self._trusted:
+        now = marks(folder)
+        if self._trusted.get(folder) != now:
             damage = self._check_version(model, version, thorough=False, progress=Silent())
             if damage:
                 raise damage[0].error()
-            self._trusted.add(str(folder))
+            self._trusted[folder] = now
         return folder
 
     def version(self, name: str) -> Version:

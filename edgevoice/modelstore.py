@@ -281,7 +281,7 @@ class ModelStore(ModelShelf):
                 for folder in found:
                     if folder.exists():
                         self._discard(folder)
-                        self._trusted.discard(str(folder))
+                        self._trusted.pop(folder, None)
                 if found:
                     done.append(name)
                 if not self._folders(model := split(name)[0]):  # Last: until then it says what the name stood for.

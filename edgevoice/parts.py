@@ -17,6 +17,7 @@ from edgevoice.engines import registry
 from edgevoice.engines.protocols import AsrEngine, AsrHint, Engine, Hypothesis, ModelPaths, WakeEngine, Writer
 from edgevoice.errors import ConfigError
 from edgevoice.flow.worker import Worker
+from edgevoice.modelfiles import marks
 from edgevoice.think.actions import parse_action
 from edgevoice.think.grammar import Grammar
 from edgevoice.think.match import NoMatch
@@ -175,20 +176,11 @@ def origins(config: Config, store: ModelPaths) -> dict[str, object]:
     found: dict[str, object] = {}
     for task in TASKS:
         chosen = getattr(config, task)
-        lie = tuple((str(paths[name]), _stamp(paths[name])) for name in models_of(chosen))
+        lie = tuple((str(paths[name]), marks(paths[name])) for name in models_of(chosen))
         found[task] = chosen.engine, chosen.chosen, lie
     packs = tuple((str(file), _digest(file)) for pack in config.packs() for file in files(pack))
     found["intents"] = packs, config.intents.by_sound, _hinted(config)
     return found
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    """Another one when something else lies at the path; None when nothing does, which the engine will complain of."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return None
-    return seen.st_ino, seen.st_mtime_ns
 
 
 def _digest(file: Path) -> bytes | None:

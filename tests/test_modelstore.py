@@ -149,6 +149,17 @@ def test_a_changed_file_of_the_same_size_is_named_and_refused(installed: ModelSt
     assert caught.value.place == str(path)
 
 
+def test_damage_that_comes_after_a_look_is_noticed_at_the_next(installed: ModelStore) -> None:
+    folder = installed.path("sample")
+    assert installed.path("sample") == folder
+    with (folder / "model.bin").open("r+b") as model:
+        model.write(b"another")
+    with pytest.raises(ModelError, match="SHA-256"):
+        installed.path("sample")
+    installed.pull(["sample"])
+    assert installed.path("sample") == folder
+
+
 def test_verify_finds_a_bit_that_went_bad_in_place(installed: ModelStore) -> None:
     path = next(installed.root.glob("*@*/model.bin"))
     flip(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import seconds
+from fakes import FakeStore, seconds
 from stage import Engines, configured, reader, staged
 
 from edgevoice.audio.pcm import RATE
@@ -112,6 +112,46 @@ def test_a_pack_that_says_something_else(engines: Engines, tmp_path: Path) -> No
             assert engines.loaded == []
             await stage.play("...WWWW..xxxx" + END)
             assert [event["text"] for event in stage.of("Reply")] == ["one", "two"]
+
+    run(go())
+
+
+def test_a_model_that_is_overwritten_in_its_place_is_loaded_again(engines: Engines, tmp_path: Path) -> None:
+    async def go() -> None:
+        files = {"vad": tmp_path / "vad.onnx", "asr": tmp_path / "asr/net.onnx", "wake": tmp_path / "word.tflite"}
+        files["asr"].parent.mkdir()
+        for file in files.values():
+            file.write_bytes(b"one")
+        (tmp_path / "word.json").write_text("{}", "utf-8")
+        own = (
+            f"vad.silero.model={files['vad']}",
+            f"asr.whisper.model={files['asr'].parent}",
+            f"wake.microwakeword.models=[{tmp_path / 'word.json'}]",
+        )
+        async with staged(*own) as stage:
+            engines.loaded.clear()
+            assert await stage.assistant.reload(reader(*own)) == Reloaded(at=0, changed=())
+            for task, file in files.items():
+                with file.open("r+b") as written:
+                    written.write(b"other")
+                outcome = await stage.assistant.reload(reader(*own))
+                assert isinstance(outcome, Reloaded)
+                assert [key.partition(".")[0] for key in outcome.changed] == [task]
+                assert engines.loaded == [task]
+                engines.loaded.clear()
+
+    run(go())
+
+
+def test_another_version_of_a_model_is_loaded(
+    engines: Engines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go() -> None:
+        async with staged() as stage:
+            engines.loaded.clear()
+            monkeypatch.setattr(FakeStore, "path", lambda self, name: tmp_path / f"{name}@int8")
+            await stage.assistant.reload(reader())
+            assert engines.loaded == ["wake", "vad", "asr"]
 
     run(go())
 
