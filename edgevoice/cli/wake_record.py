@@ -62,9 +62,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         asyncio.run(_record(source, config, folder, args.count, unusable, vad, " ".join(words)))
     finally:
-        print(f"{folder.count()} of {args.count} are in {folder.path}", file=sys.stderr)
-        if folder.count() < args.count:
-            print("the same command goes on from there", file=sys.stderr)
+        if (there := folder.count()) < args.count:
+            print(f"{there} of {args.count} are in {folder.path}; the same command goes on from there", file=sys.stderr)
     if not folder.count():
         raise AudioError("nothing in it can be used", place=str(args.input), remedy="record it again")
     print(f'to learn from them: edgevoice wake train "{" ".join(words)}" --positives {folder.path}')
