@@ -30,7 +30,6 @@ from edgevoice.modelfiles import (
     copy_checked,
     difference,
     sha256_of,
-    sync_folder,
     sync_tree,
     versions_of,
 )
@@ -38,6 +37,7 @@ from edgevoice.modelfolder import MANIFEST, STAMP, Damage, Manifest, read_manife
 from edgevoice.modelshelf import ModelShelf, expected_files
 from edgevoice.modelshelf import default_root as default_root
 from edgevoice.modelversions import CATALOG, Pointer, Version, split
+from edgevoice.wholefile import sync_folder
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long an interrupted download is kept to go on with: a week, then nobody is coming back for it."""

@@ -17,7 +17,7 @@ import msgspec
 
 from edgevoice.errors import ModelError
 from edgevoice.modelcatalog import Task
-from edgevoice.modelfiles import sync_folder
+from edgevoice.wholefile import sync_folder
 
 CATALOG = "catalog"
 """The version that the catalog describes."""

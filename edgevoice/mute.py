@@ -1,6 +1,5 @@
 """A mute that outlives the process: who has closed the microphone does not want a crash to open it."""
 
-import os
 from pathlib import Path
 
 from edgevoice import wholefile
@@ -40,17 +39,8 @@ class MuteMemory:
                 wholefile.write(self._file, _TEXT, remedy=remedy)
             else:
                 self._file.unlink(missing_ok=True)
-            self._settle()
+                if self._file.parent.exists():
+                    wholefile.sync_folder(self._file.parent)
         except OSError as error:
             cause = f"it cannot be written: {error.strerror or error}"
             raise OutputError(cause, place=str(self._file), remedy=remedy) from error
-
-    def _settle(self) -> None:
-        """The folder's entry must be on the disk, too, for a power cut not to take it back."""
-        if not self._file.parent.exists():
-            return
-        folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
