@@ -124,6 +124,7 @@ def test_what_cannot_be_recorded(
     soundfile.write("in.wav", quiet(1), RATE)
     assert main(["wake", "record", "hey computer", *options]) == code
     assert told in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["in.wav"]
 
 
 def test_a_full_disk_leaves_what_is_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     words = phrase.parse(args.phrase)
     config = load_config(args)
     folder = _Folder(args.output or Path("_".join(words)), "_".join(words))
-    folder.make()
     if (before := folder.count()) >= args.count:
         print(f"{before} are in {folder.path} already; --count {before + COUNT} records {COUNT} more")
         return 0
-    source = _source(args, config)  # a microphone that is not there is told before anything is loaded
+    source = _source(args, config)  # a microphone that is not there is told before anything is made or loaded
+    folder.make()
     recognise = None if args.unchecked else recogniser(config, ModelStore())
     vad = load_vad(config)
 
@@ -94,6 +94,8 @@ class _Folder:
             ) from error
 
     def _numbers(self) -> list[int]:
+        if not self.path.is_dir():
+            return []
         pattern = re.compile(rf"{self._name}-(\d+)\.wav")
         return [int(found.group(1)) for path in self.path.iterdir() if (found := pattern.fullmatch(path.name))]
 

@@ -150,8 +150,8 @@ def _word(word: "Word", hours: float) -> Iterator[str]:
         yield f"  {word.other_model} were kept with another model, and are heard with the one of today"
     if word.differing:
         yield (
-            f"  {len(word.differing)} do not give the score again that they were kept with (another patience, or a gap "
-            f"in the sound): {', '.join(Path(path).name for path in word.differing[:3])}"
+            f"  {len(word.differing)} do not give the score again that they were kept with (another patience, a gap in "
+            f"the sound, or a reply meanwhile): {', '.join(Path(path).name for path in word.differing[:3])}"
         )
     yield ""
     yield from _table(word)
