@@ -201,8 +201,11 @@ class Assistant:
         """Keep the last seconds as a wake that was missed; tells that, and where.
 
         Raises:
-            DaemonError: wakes are not kept, or nothing was heard. OutputError: it cannot be written.
+            DaemonError: wakes are not kept, or nothing was heard. DeviceError: it is muted. OutputError: it cannot be
+                written.
         """
+        if self._ear is not None and self._ear.muted:
+            raise _muted()
         return await self._keeper.missed(None if self._spotter is None else self._spotter.scorer)
 
     async def mute(self) -> None:

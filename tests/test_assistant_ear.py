@@ -228,6 +228,17 @@ def test_a_push_to_talk_while_it_is_muted_fails_and_does_not_hang() -> None:
     asyncio.run(main())
 
 
+def test_what_was_said_before_a_mute_is_not_kept_afterwards() -> None:
+    async def main() -> None:
+        async with running() as rig:
+            await rig.feed("WWW...")
+            await rig.assistant.mute()
+            with pytest.raises(DeviceError, match="it is muted"):
+                await rig.assistant.wake_missed()
+
+    asyncio.run(main())
+
+
 def test_a_gap_that_was_told_as_deafness_is_no_overrun() -> None:
     async def main() -> None:
         async with running() as rig:
