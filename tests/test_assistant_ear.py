@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fakes import FakeAsr, FakeTts, FakeVad, FakeWake, FakeWakeSession, RecordingSink, perform
 
 from edgevoice.assistant import Assistant
