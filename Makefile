@@ -78,8 +78,9 @@ bundle: build/bundle/.tools bundle-models
 bundle-models: setup
 	$(VENV)/bin/edgevoice models pull --quiet --all-for /dev/null --into build/bundle/models >/dev/null
 
-# Half an hour of emulation; it takes root, debootstrap and qemu-user-static.
+# Half an hour of emulation; it takes root.
 test-bundle:
+	PYTHON=$(PYTHON) tools/system_packages.sh arm
 	$(MAKE) bundle ARCH=aarch64
 	tools/try_bundle.sh build/try-bundle "$$(ls -t dist/edgevoice-*-aarch64.tar.gz | head -n 1)"
 

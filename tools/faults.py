@@ -386,7 +386,7 @@ def overload(on: Scene) -> Act:
 def time_jump(on: Scene) -> Act:
     """The clock on the wall is put forward by an hour, and later back."""
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-    assert library is not None, "sudo apt install faketime"
+    assert library is not None, "install it with: tools/system_packages.sh faults"
     clock = on.folder / "clock"
     clock.write_text("+0\n")
     on.environment |= {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}

@@ -7,6 +7,8 @@
 #                                 a browser, and a checker of shell scripts
 #   tools/system_packages.sh system what it takes to boot a Debian in a folder, for make test-system
 #   tools/system_packages.sh bundle what it takes to make a bundle beside that: unpacking Debian's packages
+#   tools/system_packages.sh arm    what it takes to try one: a Debian for Arm in a folder, and an emulated processor
+#   tools/system_packages.sh faults what python -m tools.faults needs: a virtual sound card, and a clock that can jump
 set -euo pipefail
 
 python=${PYTHON:-python3}
@@ -36,12 +38,16 @@ pulse_for_alsa() { # ALSA programs reach PulseAudio or PipeWire through this plu
   compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so'
 }
 
+sound_card() {
+  need pulseaudio command -v pulseaudio
+  need pulseaudio-utils command -v pactl
+  need libasound2-plugins pulse_for_alsa
+}
+
 case ${1:-run} in
   run) ;;
   test)
-    need pulseaudio command -v pulseaudio
-    need pulseaudio-utils command -v pactl
-    need libasound2-plugins pulse_for_alsa
+    sound_card
     need espeak-ng command -v espeak-ng
     need chromium browser
     need shellcheck command -v shellcheck
@@ -54,8 +60,16 @@ case ${1:-run} in
     need dpkg-dev command -v dpkg-source
     need debian-archive-keyring test -e /usr/share/keyrings/debian-archive-keyring.gpg
     ;;
+  arm)
+    need debootstrap command -v debootstrap
+    need qemu-user-static command -v qemu-aarch64-static
+    ;;
+  faults)
+    sound_card
+    need faketime compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1'
+    ;;
   *)
-    echo "usage: $0 run|test|system|bundle" >&2
+    echo "usage: $0 run|test|system|bundle|arm|faults" >&2
     exit 2
     ;;
 esac
