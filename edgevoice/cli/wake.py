@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--minutes",
         type=_minutes,
         metavar="N",
-        help="as much material as takes about so long on a laptop (default: 8); not a limit of time",
+        help="as much material as takes about so long on a laptop (default: 4); not a limit of time",
     )
     train.add_argument("--quiet", action="store_true", help="no progress bar, a line per step")
     train.add_argument("--json", action="store_true", help="print the word's card")

@@ -45,11 +45,11 @@ LONGEST = 30 * RATE
 class Amounts:
     """How many of each: recordings, and for ``noise`` pieces of 10 s."""
 
-    phrase: int = 900
-    talk: int = 1000
-    near: int = 400
-    words: int = 950
-    noise: int = 24
+    phrase: int = 450
+    talk: int = 500
+    near: int = 200
+    words: int = 475
+    noise: int = 12
 
     def scaled(self, factor: float) -> "Amounts":
         counts = (self.phrase, self.talk, self.near, self.words, self.noise)
