@@ -20,6 +20,7 @@ from edgevoice.engines.protocols import (
 )
 from edgevoice.flow.worker import Caller
 from edgevoice.listen.gate import LEAD, Gate
+from edgevoice.listen.own import OwnVoice
 from edgevoice.listen.verify import HEARD, Verifier, verifier
 from edgevoice.listen.wake import Detection, Options, WakeDetector
 
@@ -131,6 +132,7 @@ class Spotter:
         asr: the recogniser of the second look.
         patience: see ``Verifier``.
         refused: called with what was doubtful and is no wake.
+        own: knows what the assistant says itself; None: nothing of it is heard.
     """
 
     def __init__(
@@ -141,8 +143,10 @@ class Spotter:
         asr: tuple[Caller, AsrEngine] | None,
         patience: float | None = None,
         refused: Callable[[Detection], None] = lambda found: None,
+        own: OwnVoice | None = None,
     ) -> None:
         self.scorer = scorer
+        self._own = own
         self._refused = refused
         self._options = options
         self._verifier: Verifier | None = None
@@ -159,9 +163,15 @@ class Spotter:
 
     async def judge(self, scores: Sequence[WakeScore]) -> AsyncGenerator[Detection, None]:
         """The wakes that the next scores make."""
+        if self._own is not None:
+            scores = await self._own.others(scores)
         for found in self.detector.look(scores):
             if not found.doubtful:
                 yield found
+                continue
+            if self._over_reply(found):
+                self.detector.accept(found)
+                yield replace(found, doubtful=False)
                 continue
             confidence = await self._ask(found)
             seen = replace(found, confidence=confidence)
@@ -170,6 +180,11 @@ class Spotter:
                 yield seen
             else:
                 self._refused(seen)
+
+    def _over_reply(self, found: Detection) -> bool:
+        """Whether it is a wake without a second look: in what is left of a reply the recogniser hears other words, too,
+        and refuses what is no sentence of its own."""
+        return self._own is not None and self._own.speaking and found.score >= self.detector.threshold(found.model)
 
     async def _ask(self, found: Detection) -> float | None:
         assert self._verifier is not None

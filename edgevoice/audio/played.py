@@ -1,0 +1,118 @@
+"""What the loudspeaker is given, on the microphone's clock: where in what is heard to look for its echo."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgevoice.audio.convert import FULL_SCALE, Converter
+from edgevoice.audio.pcm import RATE, Audio, Float32
+
+KEPT = 3 * RATE
+"""Samples that are remembered: what is looked for in the past of the microphone, with time to be late."""
+PIECES = 1_000
+"""That may wait, 10 s in the blocks of a speaker: more than any pause of the loop that is no defect."""
+SLIP = 0.001
+"""Seconds a second by which the clocks may drift apart; crystals do by a tenth of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a device took at once."""
+
+    data: bytes
+    """Interleaved int16; may be shorter than ``frames``: the rest is silence."""
+    frames: int
+    channels: int
+    rate: int
+    at: float
+    """When it took it, in seconds of the monotonic clock."""
+    first: bool
+    """The device has just begun: what came before was not right before it."""
+
+
+class Played:
+    """Hands what is played from the sound card's thread to the loop.
+
+    Args:
+        clock: seconds of a clock that never jumps.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._pieces: deque[Piece] = deque(maxlen=PIECES)
+        self._lock = threading.Lock()
+
+    def add(self, data: bytes, frames: int, channels: int, rate: int, *, first: bool) -> None:
+        """In the sound card's thread: this is what the device was given just now."""
+        with self._lock:
+            self._pieces.append(Piece(data, frames, channels, rate, self.clock(), first))
+
+    def take(self) -> list[Piece]:
+        """All of it since this was last asked."""
+        with self._lock:
+            pieces = list(self._pieces)
+            self._pieces.clear()
+        return pieces
+
+
+class Reference:
+    """What was played, mono at 16 kHz, by capture index.
+
+    A sample stands where the microphone was when the device took it: the echo comes later by what the device and the
+    microphone hold back and by the way through the room, and never earlier. Between two starts of the device that does
+    not change, but for the drift of the clocks.
+    """
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+        self._origin: float | None = None
+        """When sample 0 was captured, by the pieces that came soonest: none comes before it was captured."""
+        self._heard = 0
+        self._converter: Converter | None = None
+        self._samples: Float32 = np.zeros(0, np.float32)
+        self._end = 0
+        self.begun = 0
+        """How often the device has begun: a new start shifts what is here against what is heard."""
+        self.sounding = -KEPT
+        """Capture index of the last sample that was not silence; far in the past when there is none."""
+
+    def heard(self, audio: Audio) -> None:
+        """The next piece of what is heard has just come; takes over what was played until now."""
+        origin = self._played.clock() - audio.end / RATE
+        if self._origin is None or audio.start != self._heard:
+            self._origin = origin
+            self.begun += 1
+            self._converter = None
+        else:
+            self._origin = min(self._origin + SLIP * len(audio) / RATE, origin)
+        self._heard = audio.end
+        for piece in self._played.take():
+            self._add(piece, self._origin)
+
+    def span(self, start: int, end: int) -> Float32:
+        """What was played between two capture indices; silence where nothing is known."""
+        result = np.zeros(end - start, np.float32)
+        begin = self._end - len(self._samples)
+        since, until = max(start, begin), min(end, self._end)
+        if since < until:
+            result[since - start : until - start] = self._samples[since - begin : until - begin]
+        return result
+
+    def _add(self, piece: Piece, origin: float) -> None:
+        if piece.first or self._converter is None or self._converter.rate != piece.rate:
+            self._converter = Converter(piece.rate, piece.channels, 0)
+            self._samples = np.zeros(0, np.float32)
+            self._end = round((piece.at - origin) * RATE)
+            self.begun += 1
+        frames = np.zeros(piece.frames * piece.channels, np.int16)
+        given = np.frombuffer(piece.data, np.int16)
+        frames[: len(given)] = given
+        new = self._converter.push(frames).astype(np.float32) / FULL_SCALE
+        self._samples = np.concatenate([self._samples, new])[-KEPT:]
+        self._end += len(new)
+        if given.any():
+            self.sounding = self._end
