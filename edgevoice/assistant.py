@@ -10,6 +10,7 @@ from pathlib import Path
 from edgevoice.audio.deafness import FOUND_SECONDS
 from edgevoice.audio.ear import Ear
 from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.played import Played, Reference
 from edgevoice.audio.source import AudioSink, AudioSource
 from edgevoice.config import Config, lightened
 from edgevoice.engines.protocols import VadEngine
@@ -32,6 +33,8 @@ from edgevoice.events import (
 from edgevoice.flow.hub import Hub, samples
 from edgevoice.flow.worker import Worker
 from edgevoice.governor import HASTE
+from edgevoice.listen.echo import Echoless
+from edgevoice.listen.own import OwnVoice
 from edgevoice.listen.spot import Scorer, Spotter, gated
 from edgevoice.listen.wake import Detection
 from edgevoice.modelstore import ModelStore
@@ -76,6 +79,7 @@ class Assistant:
         loader: what loaded the parts; without one nothing can be reloaded.
         devices: how other sound devices come into use; without one, as with a recording, they stay.
         mutes: keeps a mute over a restart; None: it is forgotten.
+        played: what the sink gives to a loudspeaker; None: it has none, and nothing of it is heard.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Assistant:
         loader: Loader | None = None,
         devices: Devices | None = None,
         mutes: MuteMemory | None = None,
+        played: Played | None = None,
     ) -> None:
         self.on_processed: Callable[[int], None] = lambda samples: None
         """Called with the samples that wake word detection has just processed: the sign that all of it works."""
@@ -110,6 +115,10 @@ class Assistant:
             self._ear.on_deaf = self._on_deaf
             self._ear.on_hearing = self._on_hearing
         self._hub = Hub(source, preroll=samples(PREROLL), on_gap=self._on_gap)
+        self._echoless: Echoless | None = None
+        if played is not None:
+            self._echoless = Echoless(Reference(played), cancel=config.detection.playback.cancel)
+            self._hub.clean = self._echoless.clean
         self._tap = self._hub.tap(name="wake word", capacity=WAKE_BACKLOG, on_drop=self._on_drop, eager=False)
         self._memory = Memory()
         self._level = 0
@@ -325,10 +334,13 @@ class Assistant:
             raise
         # From here to the end of the exchange nothing else runs, so that no turn sees half of it.
         self._config, self._level, self._parts = config, level, fresh
+        if self._echoless is not None:
+            self._echoless.cancel = config.detection.playback.cancel
         self._turn = self._make_turn()
         old, self._spotter = self._spotter, spotter
+        if old is not None and old is not spotter:
+            old.close(scorer=old.scorer is not spotter.scorer)
         if old is not None and old.scorer is not spotter.scorer:
-            old.scorer.close()
             self._listen_from = max(self._hub.position - samples(ANEW), self._answered)
         if config.debug != before.debug:
             await self._record(shelf)
@@ -378,7 +390,10 @@ class Assistant:
         def refused(found: Detection) -> None:
             self._keeper.decided(spotter, found, accepted=False)
 
-        spotter = Spotter(scorer, parts.wake[1], config.detection, parts.engines.asr, patience, refused)
+        own = None
+        if self._echoless is not None and config.detection.playback.own_voice:
+            own = OwnVoice(parts.wake, self._echoless)
+        spotter = Spotter(scorer, parts.wake[1], config.detection, parts.engines.asr, patience, refused, own)
         self._keeper.prepare(scorer)
         return spotter
 
@@ -419,7 +434,7 @@ class Assistant:
                     self._keeper.heard(spotter.scorer, piece)
                     self.on_processed(len(piece))
         finally:
-            self._spotter.scorer.close()
+            self._spotter.close()
             self._hub.release()
 
     async def _freshen(self, audio: Audio) -> None:
@@ -432,7 +447,7 @@ class Assistant:
         if spotter is not self._spotter:  # a reload was faster
             scorer.close()
             return
-        spotter.scorer.close()
+        spotter.close()
         self._spotter = self._make_spotter(scorer, self._config, self._parts)
 
     def _taken(self) -> None:

@@ -134,7 +134,7 @@ def _path(random: np.random.Generator) -> Float32:
 
 
 def _loudspeaker(samples: Float32, drive: float) -> Float32:
-    """It clips softly, not the same on both sides, so that a tone at its peak has 1 to 10 % of harmonics; and it has no bass."""
+    """It clips softly, so that a tone at its peak has 1 to 10 % of harmonics, and it has no bass."""
     scaled = samples / np.abs(samples).max()
     bent = np.tanh(drive * (scaled + 0.05 * scaled**2)) / np.tanh(drive)
     spectrum, hertz = np.fft.rfft(bent), np.fft.rfftfreq(len(bent), 1 / RATE)
@@ -177,7 +177,7 @@ class Listener:
             now = piece.end / RATE
             self._play(played, scene, piece)
             async for wake in spotter.hear(echoless.clean(piece)):
-                if mode == "raised" and echoless.speaking and wake.score < RAISED:
+                if mode == "raised" and echoless.over_reply(wake.at) and wake.score < RAISED:
                     continue
                 found.append(wake)
         scorer.close()

@@ -6,6 +6,7 @@ from edgevoice.audio import portaudio
 from edgevoice.audio.ear import Ear
 from edgevoice.audio.microphone import reopen_microphone
 from edgevoice.audio.pcm import Audio
+from edgevoice.audio.played import Played
 from edgevoice.audio.source import AudioSink, AudioSource, InputOptions, OutputOptions
 from edgevoice.audio.speaker import Speaker
 from edgevoice.config import Config
@@ -24,7 +25,9 @@ class Mouth:
     """A speaker that can be another one from some moment on."""
 
     def __init__(self, sink: AudioSink) -> None:
-        self._sink = sink
+        self.played = Played()
+        """What it is given."""
+        self._sink = self._observed(sink)
 
     @property
     def volume(self) -> int:
@@ -52,9 +55,14 @@ class Mouth:
 
     def exchange(self, sink: AudioSink) -> AudioSink:
         """Use another speaker, as loud as this one; gives the one from before, which is still open."""
-        before, self._sink = self._sink, sink
+        before, self._sink = self._sink, self._observed(sink)
         sink.volume = before.volume
         return before
+
+    def _observed(self, sink: AudioSink) -> AudioSink:
+        if isinstance(sink, Speaker):
+            sink.played = self.played
+        return sink
 
 
 class MicrophoneOpener:

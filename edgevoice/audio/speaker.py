@@ -13,6 +13,7 @@ from edgevoice.audio import devices, portaudio
 from edgevoice.audio.convert import Converter
 from edgevoice.audio.microphone import DEAF_SECONDS, FALLBACK_RATES, WATCH_SECONDS
 from edgevoice.audio.pcm import Audio, Int16
+from edgevoice.audio.played import Played
 from edgevoice.audio.source import OutputOptions
 from edgevoice.errors import DeviceError
 
@@ -76,6 +77,10 @@ class Speaker:
         self._stream: Any = None
         self._fresh = False
         """The stream was opened just now, for what is to be played."""
+        self._begins = True
+        """The stream was started just now."""
+        self.played: Played | None = None
+        """Who wants to know what the device is given."""
         try:
             self._open()
             self._fresh = False
@@ -127,6 +132,9 @@ class Speaker:
             wake = self._wanted is not None and left <= self._wanted
             if wake:
                 self._wanted = None
+            first, self._begins = self._begins, False
+        if self.played is not None:
+            self.played.add(data, frames, self._channels, self.rate, first=first)
         if wake:
             with contextlib.suppress(RuntimeError):  # the loop was closed before the speaker
                 self._loop.call_soon_threadsafe(self._progress.set)  # type: ignore[union-attr]
@@ -200,7 +208,7 @@ class Speaker:
                 if before != (self.rate, self._channels):  # what waits was made for the device as it was
                     raise self._gone()
             self._idle = 0
-            self._running, self._fresh = True, False
+            self._running, self._fresh, self._begins = True, False, True
             try:
                 with portaudio.quiet():
                     self._stream.start_stream()

@@ -131,7 +131,8 @@ async def _listen(
 
     mouth = sink if isinstance(sink, Mouth) else None
     devices = LiveDevices(ear, opener, mouth)
-    assistant = Assistant(config, parts, ear, sink, emit, loader=loader, devices=devices, mutes=mutes)
+    played = None if mouth is None else mouth.played
+    assistant = Assistant(config, parts, ear, sink, emit, loader=loader, devices=devices, mutes=mutes, played=played)
     show = _show(args, parts, form, lambda: assistant.config)
     attendant = Attendant(
         assistant,

@@ -144,6 +144,8 @@ class Hub:
         self.ended = False
         self.on_audio: Callable[[Audio], None] | None = None
         """Called with every piece of audio; must take next to no time."""
+        self.clean: Callable[[Audio], Audio] = lambda audio: audio
+        """What is published of every piece that comes; it may hold back the end of one until the next."""
         self.broken: AudioError | None = None
         """Why no sound comes for now; see ``break_off``."""
 
@@ -162,9 +164,11 @@ class Hub:
             async for audio in self._source.blocks():
                 if self.lossless:
                     await self._free.wait()
+                audio = self.clean(audio)
                 if audio.start > self.position:
                     self._on_gap(audio.start - self.position, audio.start)
-                self._publish(audio)
+                if len(audio):
+                    self._publish(audio)
         finally:
             self.ended = True
             for tap in list(self._taps):

@@ -111,29 +111,34 @@ class Echoless:
     """
 
     def __init__(self, reference: Reference, *, cancel: bool = True) -> None:
+        self.cancel = cancel
+        """May be changed."""
         self._reference = reference
-        self._canceller = Canceller() if cancel else None
+        self._canceller: Canceller | None = None
+        """Made when it is first needed."""
+        self._since = 0
+        """Capture index at which the reply began that is heard, or was heard last."""
         self._begun = 0
         self._blocks = Reblock(BLOCK)
         self._rest: Audio | None = None
         """What waits to fill a step."""
+        self._speaking = False
         self._energies: deque[tuple[int, float, float]] = deque()
         """Of the last steps: where they end, the energy that was left, and how much of that may be echo."""
-        self.speaking = False
-        """Something is played, or was so shortly before that its echo may still be heard."""
 
     def clean(self, audio: Audio) -> Audio:
         """What is left of the next piece. It may begin before and end before it, by less than a step."""
         reference = self._reference
         reference.heard(audio)
-        self.speaking = audio.start < reference.sounding + LENGTH
-        canceller = self._canceller
-        if canceller is None:
-            return audio
+        speaking, before = audio.start < reference.sounding + LENGTH, self._speaking
+        self._speaking = speaking
+        if speaking and not before:
+            self._since = audio.start
         rest, self._rest = self._rest, None
         waiting = rest is not None and rest.end == audio.start
-        if not self.speaking:
+        if not (speaking and self.cancel):
             return concatenate([rest, audio]) if waiting and rest is not None else audio
+        canceller = self._canceller = self._canceller or Canceller()
         if not waiting:
             canceller.silence()
             self._energies.clear()
@@ -151,6 +156,10 @@ class Echoless:
             left[step] = self._step(canceller, heard[step], played[step], audio.start + at + BLOCK)
         self._rest = audio.since(audio.start + whole)
         return from_float32(left, RATE, audio.start)
+
+    def over_reply(self, position: int) -> bool:
+        """Whether something was played at a capture index, or so shortly before that its echo may be heard there."""
+        return self._since <= position < self._reference.sounding + LENGTH
 
     def unexplained(self, start: int, end: int) -> float:
         """How many times the energy that was heard between two capture indices is that of the echo which may be left;

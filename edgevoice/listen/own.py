@@ -44,15 +44,15 @@ class OwnVoice:
         self._fed = 0
         self._scores: deque[WakeScore] = deque()
 
-    @property
-    def speaking(self) -> bool:
-        return self._echoless.speaking
+    def over_reply(self, position: int) -> bool:
+        """See ``Echoless.over_reply``."""
+        return self._echoless.over_reply(position)
 
     async def others(self, scores: Sequence[WakeScore]) -> Sequence[WakeScore]:
         """The next scores at the microphone, without those that are the assistant's own voice: they are 0."""
         if not scores:
             return scores
-        if self._echoless.speaking:
+        if self._echoless.over_reply(scores[-1].end):
             await self._listen(scores[0].end, scores[-1].end)
         elif self._session is not None and scores[0].end > self._fed + LATER:
             self.close()

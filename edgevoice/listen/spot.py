@@ -155,6 +155,17 @@ class Spotter:
         checked = [word.name for word in engine.models if self._verifier is not None and self._verifier.knows(word)]
         self.detector = WakeDetector(engine.models, options, checked)
 
+    def close(self, *, scorer: bool = True) -> None:
+        """Stop listening.
+
+        Args:
+            scorer: it is not needed any more either.
+        """
+        if scorer:
+            self.scorer.close()
+        if self._own is not None:
+            self._own.close()
+
     async def hear(self, audio: Audio) -> AsyncGenerator[Detection, None]:
         """The wakes in the next piece of audio."""
         async with aclosing(self.judge(await self.scorer.feed(audio))) as wakes:
@@ -184,7 +195,11 @@ class Spotter:
     def _over_reply(self, found: Detection) -> bool:
         """Whether it is a wake without a second look: in what is left of a reply the recogniser hears other words, too,
         and refuses what is no sentence of its own."""
-        return self._own is not None and self._own.speaking and found.score >= self.detector.threshold(found.model)
+        return (
+            self._own is not None
+            and self._own.over_reply(found.at)
+            and found.score >= self.detector.threshold(found.model)
+        )
 
     async def _ask(self, found: Detection) -> float | None:
         assert self._verifier is not None

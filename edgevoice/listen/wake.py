@@ -59,6 +59,20 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 0.995
 
 
+class Playback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    cancel: Annotated[
+        bool,
+        msgspec.Meta(
+            description="Take what the loudspeaker says out of what the microphone hears, so that you are heard over "
+            "it. Takes some of the processor while it speaks; of no use where the sound card does that already."
+        ),
+    ] = True
+    own_voice: Annotated[
+        bool,
+        msgspec.Meta(description="Take no wake word that the assistant says itself for one. See docs/wake-words.md."),
+    ] = True
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thresholds: Annotated[
         dict[str, Share],
@@ -90,6 +104,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = None
     verify: Annotated[Verify, msgspec.Meta(description="A second look at doubtful wakes.")] = Verify()
+    playback: Annotated[Playback, msgspec.Meta(description="While the assistant speaks, at a microphone.")] = Playback()
     keep: Annotated[KeepOptions, msgspec.Meta(description="Wakes that are kept to be labelled and learned from.")] = (
         KeepOptions()
     )
