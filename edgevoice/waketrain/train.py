@@ -21,12 +21,13 @@ from edgevoice.waketrain.material import ANY, KINDS, OWN, ROOMS, SIZE, Amounts, 
 from edgevoice.waketrain.voices import Voice
 from edgevoice.waketrain.work import Work, tidy
 
-REVISION = 4
+REVISION = 5
 """Of the recipe: grows when the same seed gives another word."""
 MATERIAL = 1
 """Of the pieces alone: grows when the same seed gives others."""
 FOLDS = 3
-"""Networks that each learn from all but a third, on which they are measured."""
+"""Networks that each learn from all but a third, on which they are measured. Their mean is the word's: a fourth that
+learns from everything adds nothing to it but 0.7 MB of memory."""
 EPOCHS = 8
 BALANCE = 0.3
 """Weight of all windows with the phrase, as a multiple of that of all others."""
@@ -186,17 +187,13 @@ def _gather(shop: Workshop, progress: Progress) -> _Material:
     )
 
 
-def _fit(
-    material: _Material, chosen: Any, seed: int, progress: Progress, before: int, networks: int
-) -> network.Network:
+def _fit(material: _Material, chosen: Any, seed: int, progress: Progress, before: int) -> network.Network:
     wanted = material.wanted[chosen].astype(np.float32)
     others = len(wanted) - wanted.sum()
     importance = np.where(wanted > 0, BALANCE * others / max(wanted.sum(), 1), 1).astype(np.float32)
 
     def advance(done: int, total: int) -> None:
-        progress.advance(
-            before * total + done, networks * total, f"{100 * (before * total + done) // (networks * total)} %"
-        )
+        progress.advance(before * total + done, FOLDS * total, f"{100 * (before * total + done) // (FOLDS * total)} %")
 
     return network.fit(
         material.rows, material.last[chosen], wanted, importance, epochs=EPOCHS, seed=seed, progress=advance
@@ -206,15 +203,12 @@ def _fit(
 def _learn(
     material: _Material, seed: int, progress: Progress
 ) -> tuple[network.Network, list[Point], dict[str, float], dict[str, Any]]:
-    """The word's network, the mean of those of the folds and one of everything; and what those of the folds reach."""
+    """The word's network, the mean of those of the folds; and what each of those reaches."""
     logits = np.zeros(len(material.last), np.float32)
-    everything = np.ones(len(material.last), np.bool_)
-    networks = [_fit(material, everything, seed, progress, 0, FOLDS + 1)]
+    networks = []
     for fold in range(FOLDS):
         inside = material.fold == fold
-        if not inside.any() or inside.all():
-            continue
-        learnt = _fit(material, ~inside, seed + 1 + fold, progress, fold + 1, FOLDS + 1)
+        learnt = _fit(material, ~inside, seed + fold, progress, fold)
         networks.append(learnt)
         places = np.flatnonzero(inside)
         for at in range(0, len(places), SCORED):
