@@ -134,6 +134,7 @@ def test_misses_and_false_alarms_by_threshold(tmp_path: Path) -> None:
     [
         (GOOD[1:], (0.6,), "few_labels"),
         (GOOD, (), "no_mistakes"),
+        (GOOD, (0.6,), "best"),  # one fewer may be chance
         (GOOD, (0.99,), "best"),
         ((*GOOD, 0.99), (0.97, 0.985), "best"),
     ],
@@ -148,7 +149,7 @@ def test_nothing_is_recommended_without_a_reason(
 
 def test_what_was_never_kept_is_not_taken_for_silence(tmp_path: Path) -> None:
     """Below the score from which on wakes were kept, others may have scored as much."""
-    found = room(tmp_path, (*GOOD, 0.3, 0.31), (0.6,))
+    found = room(tmp_path, (*GOOD, 0.3, 0.31, 0.32), (0.6,))
     (word,) = tuned(found, msgspec.structs.replace(NO_LOOK, thresholds={"hey_lamp": 0.64})).words
     assert not word.row(0.3).complete
     assert word.row(0.3).misses == 0
@@ -157,7 +158,8 @@ def test_what_was_never_kept_is_not_taken_for_silence(tmp_path: Path) -> None:
 
 def test_what_woke_and_was_done_may_be_taken_for_right(tmp_path: Path) -> None:
     found = [write(tmp_path, number, score, None, outcome="answered") for number, score in enumerate(GOOD)]
-    found += [write(tmp_path, 30, 0.7, None, outcome="not_understood"), write(tmp_path, 31, 0.6, "wrong")]
+    found += [write(tmp_path, 30, 0.7, None, outcome="not_understood"), write(tmp_path, 31, 0.61, "wrong")]
+    found.append(write(tmp_path, 32, 0.6, "wrong"))
     (without,), (word,) = tuned(found).words, tuned(found, assume=True).words
     assert (without.said, without.assumed, without.unlabelled) == (0, 0, 11)
     assert (word.said, word.assumed, word.unlabelled, word.recommended) == (10, 10, 1, 0.7)
@@ -288,7 +290,7 @@ def test_the_threshold_is_written_where_it_is_asked_for(
 
 
 def test_without_a_daemon_it_says_when_it_comes_into_force(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    room(home / "wakes", GOOD, (0.6,))
+    room(home / "wakes", GOOD, (0.6, 0.61))
     assert wake("tune", "--apply") == 0
     assert "edgevoice reload (no edgevoice is running)" in capsys.readouterr().err
 
@@ -305,14 +307,14 @@ def test_too_few_labels_apply_nothing(home: Path, capsys: pytest.CaptureFixture[
 def test_what_else_decides_it_is_told(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room(home / "wakes", GOOD, (0.6,))
+    room(home / "wakes", GOOD, (0.6, 0.61))
     monkeypatch.setenv("EDGEVOICE_DETECTION__THRESHOLDS", "{hey_lamp: 0.52}")
     assert wake("tune", "--apply") == 3
     assert "something else decides it" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_changed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    room(home / "wakes", GOOD, (0.6,))
+    room(home / "wakes", GOOD, (0.6, 0.61))
     (home / "edgevoice.yaml").write_text(f"x: &x\ndetection:\n  keep: {{folder: {home / 'wakes'}}}\n  thresholds: *x\n")
     assert wake("tune", "--apply") == 3  # the file is not one of ours at all
     (home / "edgevoice.yaml").write_text(
@@ -323,16 +325,16 @@ def test_a_file_that_cannot_be_changed(home: Path, capsys: pytest.CaptureFixture
 
 
 def test_figures_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    room(home / "wakes", GOOD, (0.6,))
+    room(home / "wakes", GOOD, (0.6, 0.61))
     assert wake("tune", "--json", "--word", "hey_lamp") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["words"][0]["recommended"] == 0.7
-    assert found["words"][0]["rows"][0]["false_alarms"] == 1
+    assert found["words"][0]["rows"][0]["false_alarms"] == 2
 
 
 def test_what_cannot_be_counted_is_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = home / "wakes"
-    room(folder, GOOD, (0.6,))
+    room(folder, GOOD, (0.6, 0.61))
     write(folder, 40, 0.9, "right").audio.unlink()
     write(folder, 41, 0.9, "right").audio.write_bytes(b"no sound")
     short = write(folder, 42, 0.9, "right")
@@ -356,7 +358,7 @@ def test_what_cannot_be_counted_is_listed(home: Path, capsys: pytest.CaptureFixt
         "right --word NAME",
         "1 were kept with another model",
         "1 do not give the score again",
-        "said: 12; not said: 1",
+        "said: 12; not said: 2",
     ):
         assert text in told
 

@@ -192,7 +192,7 @@ def _shown(table: "Table") -> "list[Row]":
 
 
 def _verdict(table: "Table") -> str:
-    from edgevoice.wakes.tradeoff import ENOUGH
+    from edgevoice.wakes.tradeoff import ENOUGH, GAIN
 
     now = table.row(table.threshold)
     if table.recommended is not None:
@@ -205,16 +205,18 @@ def _verdict(table: "Table") -> str:
         "few_labels": f"too few labels to recommend anything: at least {ENOUGH} in which the word was said are needed. "
         "Label some: edgevoice wake label FILE right|wrong; or take --assume-right",
         "no_mistakes": f"{table.threshold:g} makes no mistake with what is labelled; it stays",
-        "best": f"{table.threshold:g} stays: no other makes fewer mistakes",
+        "best": f"{table.threshold:g} stays: no other makes at least {GAIN} mistakes fewer",
     }[table.verdict]
 
 
 def _perhaps(word: "Word") -> "Row | None":
     """An incomplete row that makes fewer mistakes than the best that is known."""
+    from edgevoice.wakes.tradeoff import GAIN
+
     if word.verdict == "few_labels":
         return None
     best = word.row(word.threshold if word.recommended is None else word.recommended)
-    fewer = [row for row in word.rows if not row.complete and row.mistakes < best.mistakes]
+    fewer = [row for row in word.rows if not row.complete and row.mistakes <= best.mistakes - GAIN]
     return min(fewer, key=lambda row: (row.mistakes, -row.threshold), default=None)
 
 
