@@ -19,8 +19,9 @@ ENOUGH = 10
 """Wakes that the user called for, below which nothing is recommended: when none of 10 is missed, up to 28 % may be (95
 %, Wilson)."""
 GAIN = 2
-"""Mistakes that another threshold has to make fewer to be recommended: one fewer is chance. On 50 recordings and 20 times
-a word that sounds alike, one fewer was made with 0.07 than with 0.05 of the second look, and on as many others none."""
+"""Mistakes that another threshold has to make fewer to be recommended: one fewer is chance. On 50 recordings and 20
+times a word that sounds alike, one fewer was made with 0.07 than with 0.05 of the second look; on as many others none
+was."""
 DONE = ("answered", "silent")
 """Outcomes of a turn in which a command was understood and done."""
 LOOKS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
