@@ -186,9 +186,10 @@ class FakeAsrSession:
         self._text = text
         return Hypothesis(text)
 
-    def pause(self) -> Hypothesis | None:
+    def pause(self, *, glance: bool = False) -> Hypothesis | None:
         self._engine.paused += 1
-        return self._final()
+        final = self._final()
+        return None if glance and final.text in self._engine.refused else final
 
     def finish(self) -> Hypothesis:
         self._engine.finished += 1

@@ -82,7 +82,7 @@ def test_text_of_a_hypothesis_is_the_last_one() -> None:
         def feed(self, audio: Audio) -> Hypothesis:
             return Hypothesis("")
 
-        def pause(self) -> None: ...
+        def pause(self, *, glance: bool = False) -> None: ...
 
         def finish(self) -> Hypothesis:
             return Hypothesis("final")

@@ -195,3 +195,50 @@ def test_any_scores_give_an_orderly_history(probabilities: list[float]) -> None:
         assert kinds[-1] is Ended
     if Glanced in kinds:
         assert kinds[0] is Started
+
+
+def sounding(levels: Sequence[tuple[float, int]]) -> tuple[Endpoint, list[list[Change]]]:
+    """Frames by probability and loudness, and what each of them changes."""
+    endpoint = Endpoint(OPTIONS, 0)
+    changes = []
+    for index, (probability, level) in enumerate(levels):
+        audio = Audio(np.full(FRAME, level, np.int16), start=index * FRAME)
+        changes.append(endpoint.push(SpeechScore(probability, audio.start, audio.end), audio))
+    return endpoint, changes
+
+
+SPOKEN = [(0.9, 3000)] * 10
+
+
+def test_a_detector_that_holds_on_keeps_nobody_from_looking() -> None:
+    endpoint, changes = sounding([*SPOKEN, *[(0.6, 5)] * 7])
+    assert [len(each) for each in changes[10:]] == [0, 0, 0, 1, 0, 0, 0]  # 0.1 s
+    assert changes[13] == [Glanced()]
+    assert not endpoint.hesitant
+    assert endpoint.expect(0.1, complete=True) is None  # while it holds on
+    assert endpoint.push(*silent(17)) == [Paused(), Ended(end=10 * FRAME, at=18 * FRAME, reason="complete")]
+
+
+def test_what_is_soft_is_speech_in_the_end() -> None:
+    _, changes = sounding([*SPOKEN, *[(0.6, 5)] * 20])
+    assert [change for each in changes[10:] for change in each] == [Glanced(), Resumed()]
+    assert changes[17] == [Resumed()]  # 0.25 s
+
+
+def test_a_sound_in_a_word_is_no_pause_of_a_speaker() -> None:
+    endpoint, changes = sounding([*SPOKEN, *[(0.6, 5)] * 4, (0.9, 3000), *[(0.0, 5)] * 4])
+    assert [change for each in changes[10:] for change in each] == [Glanced(), Resumed(), Glanced()]
+    assert not endpoint.hesitant
+    endpoint, _ = sounding([*SPOKEN, *[(0.0, 5)] * 4, (0.9, 3000), *[(0.0, 5)] * 4])
+    assert endpoint.hesitant
+
+
+def test_in_noise_a_pause_that_is_seen_while_the_detector_holds_on_is_one_of_many() -> None:
+    endpoint, changes = sounding([*SPOKEN, *[(0.6, 250)] * 4])  # 22 dB below
+    assert changes[13] == [Glanced()]
+    assert endpoint.hesitant
+
+
+def silent(index: int) -> tuple[SpeechScore, Audio]:
+    audio = Audio(np.full(FRAME, 5, np.int16), start=index * FRAME)
+    return SpeechScore(0.0, audio.start, audio.end), audio

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,8 +85,15 @@ async def listen(
 
 
 class Heard:
-    def __init__(self, script: str, endings: Mapping[str, Ending], hint: AsrHint | None, block: int = 512) -> None:
-        self.asr = FakeAsr(endings)
+    def __init__(
+        self,
+        script: str,
+        endings: Mapping[str, Ending],
+        hint: AsrHint | None,
+        block: int = 512,
+        refused: Collection[str] = (),
+    ) -> None:
+        self.asr = FakeAsr(endings, refused)
         self.events = run(listen(ScriptSource(script + "." * 60, block), self.asr, FakeVad(), hint))
         (self.ended,) = (event for event in self.events if isinstance(event, SpeechEnded))
         (self.transcript,) = (event for event in self.events if isinstance(event, Transcript))
@@ -122,6 +129,13 @@ def test_the_grammar_says_how_much_silence_is_needed(
     assert heard.silence == frames(silence)
     assert heard.ended.reason == reason
     assert (heard.asr.paused, heard.asr.finished) == (looks, 0)
+
+
+def test_what_is_no_command_at_a_glance_is_understood_in_the_pause() -> None:
+    heard = Heard("...ooookkkk", {LIGHT: "closed"}, HINT, refused=[LIGHT])
+    assert (heard.text, heard.transcript.confidence) == (LIGHT, 0.01)
+    assert (heard.asr.paused, heard.asr.finished) == (2, 0)
+    assert heard.silence == frames(0.6)
 
 
 def test_without_a_grammar_the_first_look_is_later() -> None:
@@ -193,9 +207,9 @@ def test_a_result_that_comes_late_ends_the_utterance_at_once() -> None:
             return SlowSession(self)
 
     class SlowSession(FakeAsrSession):
-        def pause(self) -> Hypothesis | None:
+        def pause(self, *, glance: bool = False) -> Hypothesis | None:
             assert go.wait(30)
-            return super().pause()
+            return super().pause(glance=glance)
 
     class Microphone:
         lossless = False
@@ -220,10 +234,10 @@ def test_a_result_of_the_pause_before_is_thrown_away() -> None:
     expected: list[str] = []
 
     class Session(FakeAsrSession):
-        def pause(self) -> Hypothesis | None:
+        def pause(self, *, glance: bool = False) -> Hypothesis | None:
             begun.set()
             assert go.wait(30)
-            return super().pause()
+            return super().pause(glance=glance)
 
     async def main() -> Hypothesis:
         worker = Worker("edgevoice-asr")

@@ -92,6 +92,36 @@ def test_in_haste_it_follows_fewer_sentences_and_gives_no_partial_texts(
     session.close()
 
 
+def test_at_a_glance_nothing_but_commands_is_read(
+    engine: whisper.WhisperEngine, say: Callable[[str], Audio], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = AsrHint(automaton=Grammar.load([default_pack("en")]).automaton)
+    decoded: list[int] = []
+    decode = engine.decode
+
+    def counted(heard: Any) -> Any:
+        decoded.append(len(heard))
+        return decode(heard)
+
+    monkeypatch.setattr(engine, "decode", counted)
+
+    session = engine.open(hint)
+    session.feed(say("My sister bought a yellow car yesterday."))
+    assert session.pause(glance=True) is None
+    assert not decoded
+    heard = session.pause()
+    assert heard is not None
+    assert "yellow" in heard.text
+    session.close()
+
+    session = engine.open(hint)
+    session.feed(say("turn on the kitchen light"))
+    heard = session.pause(glance=True)
+    assert heard is not None
+    assert heard.text == "turn on the kitchen light"
+    session.close()
+
+
 # The spectrogram -------------------------------------------------------------------------------------------------
 
 

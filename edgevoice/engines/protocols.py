@@ -201,10 +201,15 @@ class AsrSession(Protocol):
     def feed(self, audio: Audio) -> Hypothesis | None:
         """Take the next piece of the utterance. Gives a partial hypothesis when there is a new one."""
 
-    def pause(self) -> Hypothesis | None:
+    def pause(self, *, glance: bool = False) -> Hypothesis | None:
         """The speaker has fallen silent, perhaps for good: a chance to do the final work before the end of speech is
         certain. Gives what ``finish`` would give if nothing but silence followed, or None when the engine gains
-        nothing from it. More audio may follow."""
+        nothing from it. More audio may follow.
+
+        Args:
+            glance: only to know how the sentence stands, in a pause that is likely to be one of many; when it is none
+                of the hint's automaton, None is enough. Not asked of a session that is not constrained.
+        """
 
     def finish(self) -> Hypothesis:
         """The final hypothesis for all audio fed. Nothing is fed afterwards."""

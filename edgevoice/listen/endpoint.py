@@ -20,6 +20,12 @@ DEPTH = 20.0
 Therefore silence is counted from where the sound has become so many dB quieter than the utterance is on average, if the
 VAD lets go after that. From 18 to 24 dB hardly matters. In noise that is less far below, the VAD alone decides."""
 
+HOLD = 0.1
+"""Seconds without a sound after which it is looked whether the command is complete even if the VAD holds on: where it
+does so for 0.2 s, the answer would come late. Within a word it is rarely silent for so long."""
+SOFT = 0.25
+"""Seconds without a sound in which the VAD still hears speech: then it is soft speech, and no holding on."""
+
 NOISY = 24.0
 """Where a pause is not so many dB quieter than the speech, the VAD may have missed a short one before: one of 0.19 s
 that it hears in silence it does not hear in noise 22 dB below the speech."""
@@ -184,23 +190,30 @@ class Endpoint:
         self._heard = score.end
         limit = min(options.release, options.threshold) if self._speaking else options.threshold
         if score.probability >= limit:
-            if not self._speaking:
+            paused = not self._speaking
+            if paused:
                 self._speaking = True
                 if not self._voiced:
                     self._begin = score.start
             self._voiced += score.end - score.start
-            self._end = score.end if audio is None else self._last_sound(audio.since(score.start))
+            before, self._end = self._end, score.end if audio is None else self._last_sound(audio.since(score.start))
             if not self._started and self._voiced >= options.minimum * RATE:
                 self._started = True
                 changes.append(Started(self._begin))
-            if self._glanced or self._paused:
-                self._glanced = self._paused = False
-                self._gone_on = True
-                self._silence, self._reason = options.silence, "silence"
-                changes.append(Resumed())
+            sounds = paused or self._end > before or self._quiet >= SOFT
+            if sounds:
+                if self._glanced or self._paused:
+                    self._glanced = self._paused = False
+                    self._gone_on |= paused
+                    self._silence, self._reason = options.silence, "silence"
+                    changes.append(Resumed())
+            elif audio is not None and self._started and not self._glanced and self._due(max(options.glance, HOLD)):
+                self._floor = _power(audio.since(score.start))
+                self._glanced = True
+                changes.append(Glanced())
         else:
             if audio is not None:
-                power = float(np.square(audio.since(score.start).samples, dtype=np.float64).mean())
+                power = _power(audio.since(score.start))
                 self._floor = power if self._speaking else min(power, self._floor)
             self._speaking = False
             if not self._started:
@@ -223,15 +236,16 @@ class Endpoint:
         return changes
 
     def expect(self, silence: float, *, complete: bool) -> Ended | None:
-        """In a pause: so many seconds of silence in all end the utterance. Gives the end when they have passed already.
+        """In a pause: so many seconds of silence in all end the utterance. Gives the end when they have passed already,
+        and the VAD does not hold on.
 
         Args:
             complete: whether what was said is a complete command.
         """
-        if self._ended or self._speaking or not (self._glanced or self._paused):
+        if self._ended or not (self._glanced or self._paused):
             return None
         self._silence, self._reason = silence, "complete" if complete else "silence"
-        return self._finish(self._reason) if self._quiet >= silence else None
+        return self._finish(self._reason) if self._quiet >= silence and not self._speaking else None
 
     def _last_sound(self, frame: Audio) -> int:
         """Where the last sound of the utterance ended, up to this frame of speech."""
@@ -253,3 +267,7 @@ class Endpoint:
     def _finish(self, reason: EndReason) -> Ended:
         self._ended = True
         return Ended(self._end, self._heard, reason)
+
+
+def _power(frame: Audio) -> float:
+    return float(np.square(frame.samples, dtype=np.float64).mean())

@@ -128,7 +128,7 @@ async def hear(
                             recogniser = Recogniser(worker, await worker.call(engine.open, hint), emit, judge, expect)
                             recogniser.push(concatenate(before).since(max(begin, change.at - samples(LEAD))))
                         case Glanced() if recogniser is not None and recogniser.constrained and not haste:
-                            recogniser.look()
+                            recogniser.look(glance=True)
                         case Paused() if recogniser is not None:
                             recogniser.look()
                         case Resumed() if recogniser is not None:
@@ -201,6 +201,8 @@ class Recogniser:
         self._pending: list[Audio] = []
         self._wanted = False
         """An early hypothesis."""
+        self._glance = False
+        """One of a command alone."""
         self._pauses = 0
         """That have ended."""
         self._early: Hypothesis | None = None
@@ -214,10 +216,14 @@ class Recogniser:
             self._pending.append(audio)
             self._start()
 
-    def look(self) -> None:
+    def look(self, *, glance: bool = False) -> None:
         """It is silent: try to finish early, once everything before is fed; in vain when that has given a complete
-        command in this pause."""
-        self._wanted = True
+        command in this pause.
+
+        Args:
+            glance: what is no command, or not yet one, need not be understood.
+        """
+        self._wanted, self._glance = True, glance
         self._start()
 
     def resume(self) -> None:
@@ -263,13 +269,13 @@ class Recogniser:
                 return
 
     async def _finish_early(self, pause: int) -> None:
-        early, silence = await self._worker.call(self._finish_and_judge)
+        early, silence = await self._worker.call(self._finish_and_judge, self._glance)
         if pause == self._pauses:  # the speaker has not gone on meanwhile
             self._early = early
             if early is not None and silence is not None:
                 self._complete = early.ending != "unfinished"
                 self._expect(early, silence)
 
-    def _finish_and_judge(self) -> tuple[Hypothesis | None, float | None]:
-        early = self._session.pause()
+    def _finish_and_judge(self, glance: bool) -> tuple[Hypothesis | None, float | None]:
+        early = self._session.pause(glance=glance)
         return early, None if early is None else self._judge(early)

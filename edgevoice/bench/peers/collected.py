@@ -32,7 +32,7 @@ class CollectingSession:
     def feed(self, audio: Audio) -> None:
         self._parts.append(audio)
 
-    def pause(self) -> None:
+    def pause(self, *, glance: bool = False) -> None:
         """Nothing is gained by it."""
 
     def finish(self) -> Hypothesis:

@@ -58,7 +58,7 @@ class PocketSphinxSession:
         self._decoder.process_raw(audio.samples.tobytes(), no_search=False, full_utt=False)
         return self._hypothesis()
 
-    def pause(self) -> None:
+    def pause(self, *, glance: bool = False) -> None:
         """Nothing is gained by it."""
 
     def finish(self) -> Hypothesis:

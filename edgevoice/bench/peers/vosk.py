@@ -49,7 +49,7 @@ class VoskSession:
             self._done.append(json.loads(self._recogniser.Result())["text"])
         return self._hypothesis(json.loads(self._recogniser.PartialResult())["partial"])
 
-    def pause(self) -> None:
+    def pause(self, *, glance: bool = False) -> None:
         """Nothing is gained by it."""
 
     def finish(self) -> Hypothesis:

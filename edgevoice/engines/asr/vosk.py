@@ -127,7 +127,7 @@ class VoskSession:
         """Mean over the words that are final."""
         return min(sum(self._confidences) / len(self._confidences), 1.0) if self._confidences else None
 
-    def pause(self) -> None:
+    def pause(self, *, glance: bool = False) -> None:
         """Vosk has nothing to do before the end is certain: its final step takes milliseconds."""
         return
 

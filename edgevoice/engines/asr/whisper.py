@@ -182,17 +182,21 @@ class CommandSession:
             self._heard = np.concatenate([self._heard, audio.float32()])[-_WINDOW:]
             self._paused = None
 
-    def pause(self) -> Hypothesis:
+    def pause(self, *, glance: bool = False) -> Hypothesis | None:
         if self._paused is None:
             read = self._engine.read(self._heard, self._automaton, haste=self._haste)
             text = read.readings[0].text if read.readings else ""
             if read.confidence < BELIEVED:  # no command: what was said instead?
+                if glance:
+                    return None
                 text = self._engine.tokens.text(self._engine.decode(self._heard).tokens).strip()
             self._paused = Hypothesis(text, len(text), read.confidence, read.readings, read.ending)
         return self._paused
 
     def finish(self) -> Hypothesis:
-        return self.pause()
+        final = self.pause()
+        assert final is not None
+        return final
 
     def close(self) -> None:
         self._heard = np.zeros(0, np.float32)
@@ -268,7 +272,7 @@ class WhisperSession:
         self._schedule.advance(self._length)
         self._agreement = self._new_agreement()
 
-    def pause(self) -> Hypothesis:
+    def pause(self, *, glance: bool = False) -> Hypothesis:
         if self._paused is None:
             # Without what partial texts have committed: knowing all audio, the text may correct them.
             decoded = self._engine.decode(self._heard())
