@@ -225,6 +225,12 @@ def measure(
     return rows
 
 
+def texts(phrase: str, count: int) -> list[str]:
+    """Replies that hold a phrase."""
+    every = [beginning + sentence.format(phrase) for sentence in SENTENCES for beginning in BEGINNINGS]
+    return every[:: max(len(every) // count, 1)][:count]
+
+
 def load_engine(config: Config, name: str, model: str) -> WakeEngine:
     options = msgspec.convert({"models": [model]}, registry.options_type("wake", name))
     engine: WakeEngine = registry.load("wake", name, options, ModelStore())
@@ -244,15 +250,12 @@ def main() -> int:
     args = parser.parse_args()
     config = load(None)
     recordings = [read(path).float32() for path in sorted(args.people.glob("*.flac"))]
-    texts = [beginning + sentence.format(args.phrase) for sentence in SENTENCES for beginning in BEGINNINGS]
-    step = max(len(texts) // args.replies, 1)
-    texts = texts[::step][: args.replies]
-    *spoken, earlier = (Audio(samples).float32() for samples in speak([*texts, EARLIER]))
+    *spoken, earlier = (Audio(samples).float32() for samples in speak([*texts(args.phrase, args.replies), EARLIER]))
     listener = Listener(load_engine(config, args.engine, args.model), load_asr(config), config.detection)
 
     def scene(level: float, number: int) -> Scene:
         replies = [*[earlier] * args.before, spoken[number]]
-        return make(replies, recordings[number * step % len(recordings)], level, number * step)
+        return make(replies, recordings[number * len(recordings) // len(spoken)], level, number)
 
     levels = [float(level) for level in args.levels.split(",")]
     measure(listener, scene, len(spoken), levels, args.modes.split(","))

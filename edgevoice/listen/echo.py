@@ -30,10 +30,18 @@ DECAY = 100.0
 until the echo is 6 dB softer."""
 SHIFTED = 2.0
 """Variance of a path that was known but for some milliseconds, as a share of its power."""
+SURELY = 0.1
+"""Share of the variance before anything is known that there is at least then: it may not have been known for long."""
 SMOOTH = 0.9
 """Share of the last estimate in that of the power that is not explained."""
 LEAK = 0.1
 """Power of an echo that no filter of this kind takes out, as a share of what it does: small loudspeakers distort."""
+WAIT = int(0.1 * RATE)
+"""Samples of what is heard that wait at most until it is known what was played meanwhile: the threads of a busy machine
+are late by some hundredths of a second."""
+LOUDER = 12
+"""So many steps in a row, a tenth of a second, may be louder without what is taken for the echo than with it: then the
+device has stumbled, and the path is not the one that was learned."""
 REMEMBERED = 2 * RATE
 """Samples for which it is known how much of what was heard is explained."""
 
@@ -54,7 +62,8 @@ class Canceller:
         self._path: Complex = np.zeros((parts, bins), np.complex64)
         late = np.maximum(np.arange(parts) * BLOCK - EARLY, 0) / RATE
         prior = UNSURE * 10 ** (-DECAY / 10 * late)
-        self._variance = np.repeat(prior[:, None], bins, axis=1).astype(np.float32)
+        self._prior = prior.astype(np.float32)
+        self._variance = np.repeat(self._prior[:, None], bins, axis=1)
         self._rest = np.zeros(bins, np.float32)
 
     def push(self, heard: Float32, played: Float32) -> tuple[Float32, float]:
@@ -94,7 +103,7 @@ class Canceller:
         power = (self._path.real**2 + self._path.imag**2).mean(axis=1)
         near = np.pad(power, 1)
         near = SHIFTED * np.maximum(power, np.maximum(near[:-2], near[2:]))
-        self._variance[:] = near[:, None]
+        self._variance[:] = np.maximum(near, SURELY * self._prior)[:, None]
         self._path[:] = 0.0
 
     def silence(self) -> None:
@@ -116,6 +125,8 @@ class Echoless:
         self._reference = reference
         self._canceller: Canceller | None = None
         """Made when it is first needed."""
+        self._louder = 0
+        """Steps in a row that it made louder."""
         self._since = 0
         """Capture index at which the reply began that is heard, or was heard last."""
         self._begun = 0
@@ -127,7 +138,7 @@ class Echoless:
         """Of the last steps: where they end, the energy that was left, and how much of that may be echo."""
 
     def clean(self, audio: Audio) -> Audio:
-        """What is left of the next piece. It may begin before and end before it, by less than a step."""
+        """What is left of the next piece. It may begin before it and end before it, by ``WAIT`` at most."""
         reference = self._reference
         reference.heard(audio)
         speaking, before = audio.start < reference.sounding + LENGTH, self._speaking
@@ -147,7 +158,8 @@ class Echoless:
             canceller.shift()
         if waiting and rest is not None:
             audio = concatenate([rest, audio])
-        whole = len(audio) // BLOCK * BLOCK
+        known = min(max(reference.end, audio.end - WAIT), audio.end)
+        whole = max(known - audio.start, 0) // BLOCK * BLOCK
         heard = audio.float32()
         played = reference.span(audio.start, audio.end)
         left = np.empty(whole, np.float32)
@@ -178,4 +190,11 @@ class Echoless:
         self._energies.append((end, energy, echo))
         while self._energies[0][0] <= end - REMEMBERED:
             self._energies.popleft()
-        return left if energy <= float(heard @ heard) else heard  # what is not known well yet must not make it louder
+        if energy <= float(heard @ heard):
+            self._louder = 0
+            return left
+        self._louder += 1
+        if self._louder >= LOUDER:
+            self._louder = 0
+            canceller.shift()
+        return heard  # what is not known well must not make it louder
