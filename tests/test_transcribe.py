@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from edgevoice.engines.protocols import AsrHint, Ending, Hypothesis, SpeechScore
 from edgevoice.events import Event, Partial, SpeechEnded, Transcript
 from edgevoice.flow.hub import Hub
 from edgevoice.flow.worker import Worker
+from edgevoice.listen import transcribe as hearing
 from edgevoice.listen.ending import HESITANT, PER_ODDS, odds_of_more, patience
 from edgevoice.listen.endpoint import Options
 from edgevoice.listen.transcribe import Recogniser, hear
@@ -307,3 +309,23 @@ def test_templates_that_go_on_make_it_likelier(tmp_path: Path) -> None:
 )
 def test_what_is_not_understood_says_nothing(automaton: Automaton, hypothesis: Hypothesis) -> None:
     assert patience(hypothesis, automaton, OPTIONS, hesitant=False) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "confidence", "noise"),
+    [
+        (0.3, 0.05, True),
+        (0.9, 0.05, True),
+        (1.1, 0.05, False),
+        (0.3, 0.3, True),
+        (0.5, 0.3, False),
+        (0.3, 0.41, False),
+        (0.3, None, False),
+    ],
+)
+def test_the_shorter_a_sound_the_sooner_it_is_noise(seconds: float, confidence: float | None, noise: bool) -> None:
+    hypothesis = Hypothesis("I...", confidence=confidence, readings=())
+    heard = hearing.Heard(Transcript(at=0, text="I...", confidence=confidence), hypothesis, int(seconds * RATE))
+    assert heard.noise is noise
+    writes_freely = replace(hypothesis, readings=None)
+    assert not replace(heard, hypothesis=writes_freely).noise

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgevoice.audio.pcm import Audio, concatenate
-from edgevoice.engines.protocols import AsrEngine, AsrHint, AsrSession, Hypothesis, SpeechScore, VadEngine
+from edgevoice.engines.protocols import BELIEVED, AsrEngine, AsrHint, AsrSession, Hypothesis, SpeechScore, VadEngine
 from edgevoice.events import Event, Partial, SpeechEnded, SpeechStarted, Transcript
 from edgevoice.flow.hub import Tap, samples
 from edgevoice.flow.worker import Worker
@@ -39,6 +39,9 @@ BLIP = 1.0
 Longer ones are talk, and want an answer."""
 NOISE = 0.1
 """Confidence below which the recogniser is sure. A short command that is understood badly is above."""
+SOUND = 0.4
+"""Seconds of sound that are noise, a click or "uh", when the recogniser does not believe them to be a command, sure or
+not. Few words are as short: of 60 times "Alexa" two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ class Heard:
     def noise(self) -> bool:
         """Whether it was no speech at all, by the recogniser: go on listening."""
         confidence = self.hypothesis.confidence
-        sure = self.hypothesis.readings is not None and confidence is not None and confidence < NOISE
-        return sure and self.length <= samples(BLIP)
+        if self.hypothesis.readings is None or confidence is None or confidence >= BELIEVED:
+            return False
+        return self.length <= samples(BLIP if confidence < NOISE else SOUND)
 
 
 async def hear(
