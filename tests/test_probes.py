@@ -230,16 +230,34 @@ def test_an_engine_of_others_is_measured_too(tmp_path: Path, monkeypatch: pytest
         measure("vad", tmp_path, lines, engine="sherpa-onnx", reference=tmp_path)
 
 
-def test_the_features_of_wake_words_are_measured_with_the_word_beside_them(store: ModelStore, tmp_path: Path) -> None:
+def test_the_features_of_wake_words_are_measured_with_a_word(store: ModelStore, tmp_path: Path) -> None:
     lines = manifest(tmp_path, {"audio": write(tmp_path / "a.wav", np.zeros(RATE, np.int16))})
-    folder = tmp_path / "model"
-    shutil.copytree(store.path("openwakeword-features"), folder)
-    with pytest.raises(ModelError, match="there is no wake word in it"):
-        measure("wake", folder, lines, engine="openwakeword")
-    for path in store.path("oww-hey_jarvis").glob("*.tflite"):
-        shutil.copy(path, folder / "hey_jarvis.tflite")
+    features, word = store.path("openwakeword-features"), next(store.path("oww-hey_jarvis").glob("*.tflite"))
+    with pytest.raises(ModelError, match="no word is in it; name one with --word"):
+        measure("wake", features, lines, engine="openwakeword")
     with pytest.raises(ConfigError, match="no recording with 'hey jarvis'"):
-        measure("wake", folder, lines, engine="openwakeword")
+        measure("wake", features, lines, engine="openwakeword", options={"models": [str(word)]})
+    folder = tmp_path / "model"
+    shutil.copytree(features, folder)
+    for name in ("hey_jarvis", "again"):
+        shutil.copy(word, folder / f"{name}.tflite")
+        cause = "no recording with 'hey jarvis'" if name == "hey_jarvis" else "several wake words, not one: again, hey"
+        with pytest.raises((ConfigError, ModelError), match=cause):
+            measure("wake", folder, lines, engine="openwakeword")
+
+
+def test_a_word_alone_is_measured_and_calibrated_with_the_features_of_the_store(
+    store: ModelStore, say: Say, tmp_path: Path
+) -> None:
+    from edgevoice.quantize.feeds import CalibrationSet, tflite_feeds
+
+    folder = store.path("oww-hey_jarvis")
+    called = [{"audio": write(tmp_path / "a.wav", say("Hey Jarvis!")), "phrase": "hey jarvis"}]
+    talk = [{"audio": write(tmp_path / "b.wav", say("The weather is lovely today, and will be."))}]
+    found = measure("wake", folder, manifest(tmp_path, *called, *talk), engine="openwakeword")
+    assert (values(found)["misses_at_threshold"], values(found)["false_alarms"]) == (0.0, 0.0)
+    inputs = tflite_feeds(next(folder.glob("*.tflite")), CalibrationSet(tmp_path / "dev.jsonl"))
+    assert {array.shape for feed in inputs for array in feed.values()} == {(1, 16, 96)}
 
 
 def test_a_bad_score_of_the_search_for_a_threshold(store: ModelStore) -> None:

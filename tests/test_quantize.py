@@ -338,6 +338,44 @@ def test_what_is_no_model_is_refused(tmp_path: Path, model: Path) -> None:
         subject(tmp_path / "nothing", tmp_path, None, None)
 
 
+def test_an_error_names_the_model_that_was_typed(
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(task: str, path: Path, *_: Any, **__: Any) -> Measurement:
+        raise ModelError("it does not run", place=str(path / model.name))
+
+    arguments = ["--manifest", str(manifest), "--task", "vad", "--engine", "silero", "--recipe", "dynamic"]
+    monkeypatch.setattr(gate, "measure", broken)
+    assert main(["quantize", str(model), *arguments]) == 4
+    assert f"error: {model}: it does not run" in capsys.readouterr().err
+    real = measurement(1.0)
+    monkeypatch.setattr(gate, "measure", lambda *args, **_: real if args[1].name == "float" else broken(*args))
+    assert main(["quantize", str(model), *arguments]) == 4
+    assert f"error: changed, {model}: it does not run" in capsys.readouterr().err
+    model.write_bytes(model.read_bytes()[:5000])
+    assert main(["quantize", str(model), *arguments]) == 4
+    assert f"error: {model}: it is no whole ONNX model" in capsys.readouterr().err
+
+
+def test_what_stands_beside_a_file_comes_along(model: Path, tmp_path: Path) -> None:
+    for name in ("small.json", "small.onnx.json", "other.json"):
+        (model.parent / name).write_text("{}")
+    folder = subject(model, tmp_path, "wake", "openwakeword").folder
+    assert sorted(path.name for path in folder.iterdir()) == ["small.json", "small.onnx", "small.onnx.json"]
+
+
+def test_a_word_is_only_for_features_of_openwakeword(
+    model: Path, manifest: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--word", "oww-alexa"]) == 3
+    assert "option --word: it is only for features of openWakeWord" in capsys.readouterr().err
+
+
 def test_custom_operators_and_unknown_ones_are_named(tmp_path: Path, model: Path) -> None:
     with pytest.raises(ModelError, match=r"does not know: my\.own\.Tanh"):
         Graph(network(tmp_path / "own.onnx", domain="my.own"))

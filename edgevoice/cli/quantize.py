@@ -1,15 +1,19 @@
 """``edgevoice quantize``: make a model smaller, and publish it if it still does its work."""
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgevoice.modelfiles import Progress
+    from edgevoice.modelstore import ModelStore
     from edgevoice.quantize.gate import Measurement
     from edgevoice.quantize.recipe import Recipe
     from edgevoice.quantize.search import Result, Step
+    from edgevoice.quantize.subject import Subject
 
 HELP = "make a model smaller without losing what it does"
 
@@ -39,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration-limit", type=int, default=8, metavar="N", help="recordings of it (default: 8)")
     parser.add_argument("--task", choices=("asr", "intents", "wake", "vad", "tts"), help="told from the model")
     parser.add_argument("--engine", metavar="NAME", help="that runs the model; told from the model")
+    parser.add_argument("--word", metavar="NAME", help="wake word that features are measured with: a model or a path")
     parser.add_argument(
         "--grammar", type=Path, action="append", default=[], metavar="FILE", help="for intents (repeat)"
     )
@@ -76,8 +81,11 @@ def run(args: argparse.Namespace) -> int:
     store = ModelStore()
     source, known = publish.source_model(store, args.model)
     steps: list[Step] = []
-    with tempfile.TemporaryDirectory(prefix="edgevoice-") as scratch_name, ProgressLine(sys.stderr) as progress:
-        scratch = Path(scratch_name)
+    with (
+        tempfile.TemporaryDirectory(prefix="edgevoice-") as scratch_name,
+        ProgressLine(sys.stderr) as progress,
+        _as_typed(source, scratch := Path(scratch_name)),
+    ):
         progress.step("reading the model")
         about = subject(source, scratch, args.task, args.engine, args.graph)
         given, mistakes = None, Mistakes()
@@ -98,17 +106,22 @@ def run(args: argparse.Namespace) -> int:
         for grammar in args.grammar:
             with mistakes:
                 Grammar.load([grammar])
+        word = None
+        if args.word:
+            with mistakes:
+                word = _word(args.word, about, store)
         mistakes.complain()
         if about.task == "intents":
             _check_labels(args, progress)
         changers = {graph: Changer(about.folder / graph, given) for graph in about.graphs}
+        beside = [*args.grammar, *([word] if word else []), *_features(about)]
         journal = Journal((args.work or _cache()) / "measurements.jsonl")
         name = args.name or known.name
         if not args.dry_run and args.version:
             store.check_free(name, args.version, "asr" if about.task == "intents" else about.task)
 
         def measure(model: Path) -> "Measurement":
-            found = journal.get(one := key(model, about.task, about.engine, set_, args.grammar))
+            found = journal.get(one := key(model, about.task, about.engine, set_, beside))
             if found is None:
                 found = gate.measure(
                     about.task,
@@ -117,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
                     args.limit,
                     engine=about.engine,
                     reference=about.reference,
+                    options={"models": [str(word)]} if word else None,
                     grammars=args.grammar,
                     progress=progress,
                 )
@@ -169,6 +183,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _as_typed(source: Path, scratch: Path) -> Iterator[None]:
+    """Lets errors name the model that was given, not copies of it that are gone when they are read."""
+    from edgevoice.errors import EdgeVoiceError
+    from edgevoice.quantize.search import CANDIDATE
+    from edgevoice.quantize.subject import FLOAT
+
+    copied = source.parent if source.is_file() else source
+    try:
+        yield
+    except EdgeVoiceError as error:
+        for folder, name in ((scratch / FLOAT, str(copied)), (scratch / CANDIDATE, f"changed, {copied}")):
+            error.place = error.place.replace(str(folder), name)
+            error.cause = error.cause.replace(str(folder), name)
+        raise
+
+
 def _check_labels(args: argparse.Namespace, progress: "Progress") -> None:
     """
     Raises:
@@ -181,6 +212,37 @@ def _check_labels(args: argparse.Namespace, progress: "Progress") -> None:
         progress.step(f"warning: {warning}")
     if len(warnings) > WARNINGS:
         progress.step(f"warning: and {len(warnings) - WARNINGS} more like these")
+
+
+def _word(name: str, about: "Subject", store: "ModelStore") -> Path:
+    """The file of the wake word that features are measured with.
+
+    Raises:
+        ConfigError: there is nothing here that it could be for. ModelError: there is no such word.
+    """
+    from edgevoice.engines.wake import wordfile
+    from edgevoice.errors import ConfigError
+
+    if about.engine != "openwakeword":
+        raise ConfigError(
+            f"it is only for features of openWakeWord, and this is for {about.engine}",
+            place="option --word",
+            remedy="leave it out",
+        )
+    return wordfile.find(name, store.path(name)).absolute()
+
+
+def _features(about: "Subject") -> list[Path]:
+    """The files of the features in the store that a word without any is measured with.
+
+    Raises:
+        ModelError: they are not there.
+    """
+    from edgevoice.quantize import wakeparts
+
+    if about.engine != "openwakeword" or wakeparts.has_features(about.folder):
+        return []
+    return sorted(path for path in wakeparts.features(about.folder).iterdir() if path.suffix == ".tflite")
 
 
 def _recipe(args: argparse.Namespace) -> "Recipe | None":

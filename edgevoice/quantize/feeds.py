@@ -16,11 +16,12 @@ from edgevoice.engines import litert, onnx
 from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.registry import require
 from edgevoice.engines.vad.silero import CONTEXT, FRAME
+from edgevoice.engines.wake.embedding import EMBEDDING, MEL
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.evaluate import lines
 from edgevoice.evaluate.recording import read
 from edgevoice.modelfiles import sha256_of
-from edgevoice.quantize import samples
+from edgevoice.quantize import samples, wakeparts
 from edgevoice.quantize.metric import SampleSet
 from edgevoice.quantize.onnx_recipes import Feed
 
@@ -254,10 +255,10 @@ def _piper(path: Path, given: CalibrationSet) -> list[Feed]:
 
 
 def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
-    """Inputs of a wake word's TFLite model; the front end lies beside it where it needs one.
+    """Inputs of a wake word's TFLite model.
 
     Raises:
-        ModelError: nothing here makes inputs for such a model.
+        ModelError: nothing here makes inputs for such a model, or the features that a word takes are not there.
     """
     model = litert.interpreter(path)
     inputs = model.get_input_details()
@@ -267,7 +268,7 @@ def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
     if len(inputs) == 1 and shape == (1, _MEL_WINDOW, _MELS, 1):
         return [{name: window} for window in _mel_windows(path, given)]
     if len(inputs) == 1 and len(shape) == 3 and shape[2] == 96:
-        embed = litert.interpreter(path.with_name("embedding_model.tflite"))
+        embed = litert.interpreter(wakeparts.features(path.parent) / EMBEDDING)
         at, out = embed.get_input_details()[0]["index"], embed.get_output_details()[0]["index"]
         rows = []
         for window in _mel_windows(path, given):
@@ -283,9 +284,7 @@ def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
 
 
 def _mel_windows(path: Path, given: CalibrationSet) -> list[NDArray[np.float32]]:
-    place = path.with_name("melspectrogram.tflite")
-    if not place.is_file():
-        raise ModelError("the front end that makes its inputs is not beside it", place=str(place))
+    place = wakeparts.features(path.parent) / MEL
     # Not by ``litert``, which sets its memory up for the one sample that the file says, and fails.
     front = require("ai_edge_litert.interpreter").Interpreter(model_path=str(place), num_threads=1)
     at, out = front.get_input_details()[0]["index"], front.get_output_details()[0]["index"]

@@ -13,11 +13,10 @@ import msgspec
 from edgevoice.audio.pcm import Audio
 from edgevoice.bench import peers
 from edgevoice.engines import registry
-from edgevoice.engines.wake.embedding import EMBEDDING, MEL
-from edgevoice.engines.wake.wordfile import KINDS
 from edgevoice.errors import ConfigError, ModelError
 from edgevoice.modelfiles import NOTES
 from edgevoice.modelstore import ModelStore
+from edgevoice.quantize import wakeparts
 from edgevoice.quantize.metric import Parts, SampleSet, Unit
 
 Tell = Callable[[int, int], None]
@@ -87,11 +86,10 @@ def options(task: str, engine: str, model: str, given: Mapping[str, Any]) -> msg
     path = _file(Path(model), engine)
     name = _OPTION.get(engine, "model")
     value: Any = [str(path)] if name == "models" else str(path)
-    fixed = _FIXED.get(engine, {})
-    if engine == "openwakeword":
-        fixed = {"models": _words(path)}
+    every = {**_FIXED.get(engine, {}), **given}
+    every = wakeparts.options(path, every) if engine == "openwakeword" else {**every, name: value}
     try:
-        return msgspec.convert({**fixed, **given, name: value}, kind)
+        return msgspec.convert(every, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), place=f"options of {engine}") from error
 
@@ -140,18 +138,6 @@ def scores(session: Scoring[Score], audio: Audio, chunk: int, times: list[float]
             times.append(1000 * (time.perf_counter() - begun))
     finally:
         session.close()
-    return found
-
-
-def _words(folder: Path) -> list[str]:
-    """The wake words beside the features that are measured."""
-    found = [
-        str(path) for path in sorted(folder.iterdir()) if path.suffix in KINDS and path.name not in (MEL, EMBEDDING)
-    ]
-    if not found:
-        raise ModelError(
-            "there is no wake word in it", place=str(folder), remedy="put the file of one beside those of the features"
-        )
     return found
 
 

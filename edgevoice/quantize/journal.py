@@ -48,9 +48,13 @@ class Journal:
             raise OutputError(f"it cannot be written: {error.strerror}", place=str(self._path)) from error
 
 
-def key(model: Path, task: str, engine: str, known: SampleSet, grammars: Sequence[Path] = ()) -> str:
-    """Stands for a model, measured by these versions of an engine and its runtimes on recordings."""
+def key(model: Path, task: str, engine: str, known: SampleSet, beside: Sequence[Path] = ()) -> str:
+    """Stands for a model, measured by these versions of an engine and its runtimes on recordings.
+
+    Args:
+        beside: what else decides about the figures: grammars, other models.
+    """
     files = {name: spec.sha256 for name, spec in model_files(model).items()}
-    intents = [sha256_of(path) for path in grammars]
-    about = [files, task, engine, known.sha256, intents, versions_of(*TOOLS)]
+    others = [sha256_of(path) for path in beside]
+    about = [files, task, engine, known.sha256, others, versions_of(*TOOLS)]
     return hashlib.sha256(msgspec.json.encode(about, order="deterministic")).hexdigest()

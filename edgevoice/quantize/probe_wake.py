@@ -6,7 +6,7 @@ import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines.protocols import WakeModel, WakeScore
-from edgevoice.errors import ConfigError
+from edgevoice.errors import ConfigError, ModelError
 from edgevoice.evaluate.machine import peak_memory
 from edgevoice.evaluate.wake import BEFORE, holds
 from edgevoice.listen.wake import Options as WakeOptions
@@ -32,6 +32,9 @@ def probe(job: Job, tell: Tell) -> Findings:
     manifest = Path(job.manifest)
     lines, known = samples.load(samples.Called, manifest, job.limit)
     engine, load_ms = findings.open_engine("wake", job.engine, job.model, job.options)
+    if len(engine.models) != 1:
+        names = ", ".join(each.name for each in engine.models)
+        raise ModelError(f"it has several wake words, not one: {names}", place=job.model, remedy="name one with --word")
     (model,) = engine.models
     with_word = [holds(line.phrase, model) for line in lines]
     if not any(with_word) or all(with_word):

@@ -23,6 +23,8 @@ ONNX_TRIED = (
 )
 """Without ranges by entropy: these take up to a second for every value of a graph, minutes for a voice."""
 TFLITE_TRIED = (Recipe(kind="dynamic"), Recipe(kind="weights"), Recipe(kind="static"))
+CANDIDATE = "candidate"
+"""Folder for the model that is measured."""
 HALVINGS = 4
 """Measurements at most that look for how many layers must stay in float: to a sixteenth of them."""
 
@@ -172,7 +174,7 @@ class Search:
     def _judge(
         self, trial: Result, graph: str, recipe: Recipe, kept: tuple[str, ...], noise: Sequence[LayerNoise]
     ) -> bool:
-        folder = assemble(self._subject.folder, trial.changed, self._scratch / "candidate")
+        folder = assemble(self._subject.folder, trial.changed, self._scratch / CANDIDATE)
         float_layers = f", {len(kept)} layers in float" if kept else ""
         self._progress.step(f"measuring {graph}: {recipe.name}{float_layers}")
         try:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgevoice.engines.wake.embedding import MEL
 from edgevoice.errors import ConfigError, ModelError, OutputError
 from edgevoice.modelfiles import NOTES
 from edgevoice.quantize import samples
@@ -25,8 +26,8 @@ LINES: dict[Task, type[samples.Heard | samples.Written]] = {
     "tts": samples.Written,
 }
 """What a line of each task's manifest holds."""
-_FRONT = "melspectrogram.tflite"
-"""openWakeWord's spectrogram: a Fourier transform and no network, so there is nothing in it to make smaller."""
+FLOAT = "float"
+"""Folder for what was copied or built so that there is a whole model in float32."""
 _FEEDS = 64
 """Inputs at most that noise is measured on, and TFLite models are calibrated with: spread over all there are."""
 
@@ -59,17 +60,18 @@ def subject(source: Path, scratch: Path, task: Task | None, engine: str | None, 
     """
     folder = source
     if source.is_file():
-        folder = scratch / "float"
+        folder = scratch / FLOAT
         folder.mkdir(parents=True, exist_ok=True)
-        for each in (source, source.with_name(source.name + ".json")):
+        for each in (source, source.with_name(source.name + ".json"), source.with_suffix(".json")):
             if each.is_file():
                 copy(each, folder / each.name)
     elif (source / "model.bin").is_file() and not (source / "encoder.onnx").is_file():
         from edgevoice.export.whisper import build_whisper
 
-        folder = scratch / "float"
+        folder = scratch / FLOAT
         build_whisper(source, folder, precision="float32")
-    found = [path for path in folder.iterdir() if path.suffix in (".onnx", ".tflite") and path.name != _FRONT]
+    # openWakeWord's spectrogram is a Fourier transform and no network, so there is nothing in it to make smaller.
+    found = [path for path in folder.iterdir() if path.suffix in (".onnx", ".tflite") and path.name != MEL]
     if not found:
         raise ModelError(
             "there is no ONNX or TFLite model in it", place=str(source), remedy="give a folder or file that has one"
