@@ -14,7 +14,7 @@ from edgevoice.config import Config
 from edgevoice.config import load as load_config
 from edgevoice.engines.protocols import WakeEngine, WakeModel
 from edgevoice.errors import ConfigError
-from edgevoice.evaluate import wake, wake_report
+from edgevoice.evaluate import score, wake, wake_report
 from edgevoice.evaluate.scene import CLEAN, Under
 
 HELD = "..WWWWW.."
@@ -141,9 +141,9 @@ def test_mistakes_of_a_manifest(tmp_path: Path) -> None:
     [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (3, 0.6187, 8.7673), (10, 4.7954, 18.3904), (500, 457.1, 545.8)],
 )
 def test_interval_of_garwood(events: int, low: float, high: float) -> None:
-    found = wake_report.garwood(events, 1.0)
+    found = score.garwood(events, 1.0)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.06 if events > 99 else 1e-4)
-    half = wake_report.garwood(events, 2.0)
+    half = score.garwood(events, 2.0)
     assert (half.low, half.high) == pytest.approx((found.low / 2, found.high / 2))
 
 

@@ -168,7 +168,29 @@ def test_it_is_told_when_the_recordings_are_too_few_to_be_sure() -> None:
     other = measurement({"misses": parts(0, 1, 0, 0)})
     verdict = judge(few, other)
     assert (verdict.passed, verdict.unsure) == (True, True)
-    assert not judge(few, few).unsure
+    assert judge(few, few).unsure  # No loss was seen, but one recording in two might still be lost.
+    many = measurement({"misses": parts(*[1.0, *[0.0] * 399])})
+    assert not judge(many, many).unsure
+
+
+def test_no_difference_seen_is_no_certainty() -> None:
+    some = parts(1, *[0] * 29)
+    low, high = difference(some, some) or (0.0, 0.0)
+    assert low == pytest.approx(-1 / 30)
+    right = parts(*[1] * 30)
+    assert difference(right, right) == (-high, 0.0)
+    # The bound is the share of recordings that are lost at which 30 of them show none in 2.5 of 100 cases.
+    assert (1 - high) ** 30 == pytest.approx(0.025)
+    assert difference(some, some, "dB") == (0.0, 0.0)
+    hours = parts(0, 0, weights=(1.0, 1.0))
+    assert difference(hours, hours, "per hour") == pytest.approx((0.0, 3.689 / 2), abs=0.001)
+    few = measurement({"false_alarms": hours}, unit="per hour")
+    assert (judge(few, few).passed, judge(few, few).unsure) == (True, True)
+
+
+def test_rates_have_garwoods_interval() -> None:
+    found = metric("false_alarms", parts(0, 2, weights=(0.5, 0.5)), unit="per hour")
+    assert [found.low, found.high] == pytest.approx([0.2422, 7.2247], abs=1e-3)
 
 
 def test_without_a_metric_nothing_passes() -> None:

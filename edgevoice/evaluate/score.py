@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -128,6 +128,32 @@ def interval(right: int, n: int) -> Interval:
     half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
     # It holds the share; but where all or none are right, its bound is the share, and may be rounded to its wrong side.
     return Interval(max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0))
+
+
+def garwood(events: int, hours: float, level: float = 0.95) -> Interval:
+    """The exact interval of a Poisson rate per hour (Garwood, 1936, Biometrika 28, 437): with a rate at its upper end
+    so few events have a chance of (1 - level) / 2, at its lower end so many."""
+    tail = (1 - level) / 2
+    high = _mean(lambda mean: _at_most(events, mean) - tail)
+    low = _mean(lambda mean: tail - (1 - _at_most(events - 1, mean))) if events else 0.0
+    return Interval(low / hours, high / hours)
+
+
+def _at_most(events: int, mean: float) -> float:
+    """The chance of at most so many events, of a Poisson distribution."""
+    terms = [number * math.log(mean) - mean - math.lgamma(number + 1) for number in range(events + 1)]
+    return min(math.fsum(map(math.exp, terms)), 1.0)
+
+
+def _mean(falling: Callable[[float], float]) -> float:
+    """Where a function of the mean that falls passes 0, by bisection."""
+    low, high = 0.0, 1.0
+    while falling(high) > 0:
+        low, high = high, 2 * high
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return high
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

@@ -1,6 +1,5 @@
 """What ``edgevoice eval wake`` reports."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -149,34 +148,8 @@ def _rates(*, n: int, misses: int, seconds: float, alarms: int) -> dict[str, Any
         "hours": hours,
         "false_alarms": alarms,
         "false_alarms_per_hour": alarms / hours if hours else None,
-        "false_alarms_interval": garwood(alarms, hours) if hours else None,
+        "false_alarms_interval": score.garwood(alarms, hours) if hours else None,
     }
-
-
-def garwood(events: int, hours: float, level: float = 0.95) -> Interval:
-    """The exact interval of a Poisson rate per hour (Garwood, 1936, Biometrika 28, 437): with a rate at its upper end
-    so few events have a chance of (1 - level) / 2, at its lower end so many."""
-    tail = (1 - level) / 2
-    high = _mean(lambda mean: _at_most(events, mean) - tail)
-    low = _mean(lambda mean: tail - (1 - _at_most(events - 1, mean))) if events else 0.0
-    return Interval(low / hours, high / hours)
-
-
-def _at_most(events: int, mean: float) -> float:
-    """The chance of at most so many events, of a Poisson distribution."""
-    terms = [number * math.log(mean) - mean - math.lgamma(number + 1) for number in range(events + 1)]
-    return min(math.fsum(map(math.exp, terms)), 1.0)
-
-
-def _mean(falling: Any) -> float:
-    """Where a function of the mean that falls passes 0, by bisection."""
-    low, high = 0.0, 1.0
-    while falling(high) > 0:
-        low, high = high, 2 * high
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return high
 
 
 def report(conditions: Sequence[Condition], *, options: dict[str, Any], peak_mb: float, partial: bool) -> Report:

@@ -191,13 +191,12 @@ def judge(
         new = after.metric(old.name)
         if new is None:
             raise GateError(f"'{old.name}' was not measured afterwards", place=f"task {before.task}")
-        sign = 1.0 if old.lower_is_better else -1.0
-        between = _between(before, after, old.name, sign)
+        between = _between(before, after, old)
         changes.append(
             Change(
                 before=old,
                 after=new,
-                drop=round(sign * (new.value - old.value), 6) + 0.0,
+                drop=round(_sign(old) * (new.value - old.value), 6) + 0.0,
                 low=between[0] if between else None,
                 high=between[1] if between else None,
                 allowed=limits[old.name],
@@ -228,13 +227,18 @@ def parse_max_drop(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _between(before: Measurement, after: Measurement, name: str, sign: float) -> tuple[float, float] | None:
-    if name not in before.parts or name not in after.parts:
+def _sign(metric: Metric) -> float:
+    """What makes a drop of a rise."""
+    return 1.0 if metric.lower_is_better else -1.0
+
+
+def _between(before: Measurement, after: Measurement, metric: Metric) -> tuple[float, float] | None:
+    if metric.name not in before.parts or metric.name not in after.parts:
         return None
-    found = difference(before.parts[name], after.parts[name])
+    found = difference(before.parts[metric.name], after.parts[metric.name], metric.unit)
     if found is None:
         return None
-    low, high = sorted(sign * end for end in found)
+    low, high = sorted(_sign(metric) * end for end in found)
     return round(low, 6) + 0.0, round(high, 6) + 0.0
 
 

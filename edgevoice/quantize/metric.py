@@ -7,12 +7,15 @@ import msgspec
 import numpy as np
 
 from edgevoice import bootstrap
+from edgevoice.evaluate.score import garwood
 from edgevoice.evaluate.score import interval as wilson
 from edgevoice.modelcatalog import Sha256
 
 Task = Literal["asr", "intents", "wake", "vad", "tts"]
 Unit = Literal["share", "dB", "per hour"]
 
+_TAIL = 0.025
+"""Beyond each end of a 95 % interval."""
 _DIGITS = 6
 """Decimals kept of a figure: far below what matters, and above what the order of a sum changes."""
 
@@ -30,7 +33,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Recordings, or texts, that it was measured on."""
     low: float
     high: float
-    """95 % interval: Wilson's where every recording is right or wrong, else by bootstrap over the recordings."""
+    """95 % interval: Wilson's where every recording is right or wrong, Garwood's of a rate, else by bootstrap over the
+    recordings."""
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +102,9 @@ def metric(name: str, parts: Parts, *, unit: Unit = "share", lower_is_better: bo
     if bool(np.all(weights == 1.0)) and bool(np.all((counts == 0.0) | (counts == 1.0))):
         found = wilson(int(counts.sum()), len(counts))
         low, high = found.low, found.high
+    elif unit == "per hour":
+        found = garwood(int(counts.sum()), float(weights.sum()))
+        low, high = found.low, found.high
     else:
         low, high = bootstrap.share(counts, weights) or (math.nan, math.nan)
     if not all(map(math.isfinite, (value, low, high))):
@@ -113,8 +120,23 @@ def metric(name: str, parts: Parts, *, unit: Unit = "share", lower_is_better: bo
     )
 
 
-def difference(before: Parts, after: Parts) -> tuple[float, float] | None:
-    """The 95 % interval of after - before, recording by recording; None when they are not of the same recordings."""
+def difference(before: Parts, after: Parts, unit: Unit = "share") -> tuple[float, float] | None:
+    """The 95 % interval of after - before, recording by recording; None when they are not of the same recordings.
+
+    Where no recording differs, no draw of them would either, however few they are. Then the ends are what one
+    recording more might show at worst: of a share, that of recordings that differ, of which none of n is seen by
+    chance in 2.5 % of cases (Clopper & Pearson, 1934, Biometrika 26, 404); of a rate, that of no event at all.
+    """
     if len(before.counts) != len(after.counts) or not before.counts:
         return None
-    return bootstrap.change((before.counts, before.weights), (after.counts, after.weights))
+    if before != after or unit == "dB":
+        return bootstrap.change((before.counts, before.weights), (after.counts, after.weights))
+    number, weight = sum(each > 0 for each in before.weights), sum(before.weights)
+    if not number:
+        return None
+    value = sum(before.counts) / weight
+    if unit == "per hour":
+        most = garwood(0, weight).high
+        return -min(most, value), most
+    most = 1.0 - _TAIL ** (1.0 / number)
+    return -min(most, value), min(most, max(1.0 - value, 0.0))

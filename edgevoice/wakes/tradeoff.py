@@ -7,9 +7,8 @@ import msgspec
 
 from edgevoice.engines.protocols import AsrEngine, WakeEngine, WakeModel
 from edgevoice.errors import AudioError
-from edgevoice.evaluate.score import Interval, interval
+from edgevoice.evaluate.score import Interval, garwood, interval
 from edgevoice.evaluate.wake import threshold, thresholds
-from edgevoice.evaluate.wake_report import garwood
 from edgevoice.listen.wake import Options
 from edgevoice.wakes.kept import Found, Kept, Label
 from edgevoice.wakes.replay import Judge, hear, same
