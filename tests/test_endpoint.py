@@ -168,7 +168,7 @@ def test_in_noise_the_vad_alone_decides() -> None:
 
 @pytest.mark.parametrize(
     ("level", "went_on", "hesitant"),
-    [(10, False, False), (180, False, False), (200, False, True), (10, True, True)],  # 24 dB below 3000 are 189
+    [(10, False, False), (70, False, False), (80, False, True), (10, True, True)],  # 32 dB below 3000 are 75
 )
 def test_who_paused_before_or_may_have_in_the_noise_is_hesitant(level: int, went_on: bool, hesitant: bool) -> None:
     endpoint = Endpoint(OPTIONS, 0)
