@@ -16,7 +16,9 @@ from edgevoice.audio.pcm import RATE
 from edgevoice.audio.wavefile import open_file
 from edgevoice.config import load
 from edgevoice.errors import EdgeVoiceError
+from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar
+from tools import fuzz
 
 
 def sound() -> bytes:
@@ -124,3 +126,28 @@ def test_damaged_bytes_give_clear_errors(what: str, acts: list[tuple[str, int, i
     except EdgeVoiceError as error:
         assert error.cause
         assert str(path) in str(error) or error.place
+
+
+@pytest.mark.parametrize("model", ["okay_nabu", "oww-okay_nabu", "silero-vad"])
+def test_damaged_models_give_clear_errors(model: str, store: ModelStore) -> None:
+    """A few of what ``python -m tools.fuzz`` tries, in a process that may crash."""
+    (subject,) = (subject for subject in fuzz.SUBJECTS if subject.model == model)
+    found = list(fuzz.search(subject, store.path(model), each=8, seed=1))
+    assert [(name, kind, result.told) for name, kind, result in found if result.outcome in ("defect", "hang")] == []
+    assert "refused" in {result.outcome for _, _, result in found}
+
+
+def test_what_the_search_tells_of_a_reader(tmp_path: Path, store: ModelStore) -> None:
+    """A crash, and an exception that is no clear error, are told from what is refused."""
+    (word,) = (subject for subject in fuzz.SUBJECTS if subject.model == "okay_nabu")
+    with fuzz.Reader() as reader:
+        assert reader.read(word, store.path("okay_nabu")).outcome == "works"
+        refused = reader.read(word, tmp_path)
+        assert (refused.outcome, "no such file" in refused.told) == ("refused", True)
+        unknown = reader.read(fuzz.Subject("wake", "microwakeword", "", {"no_such_option": "x"}), tmp_path)
+        assert (unknown.outcome, unknown.told[:15]) == ("defect", "ValidationError")
+        assert reader.process is not None
+        reader.process.kill()
+        reader.process.wait()
+        assert reader.read(word, store.path("okay_nabu")) == fuzz.Result("crash", "it ended with -9")
+        assert reader.read(word, store.path("okay_nabu")).outcome == "works"

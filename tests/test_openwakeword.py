@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgevoice.audio.pcm import RATE, Audio, Float32
-from edgevoice.engines.wake import embedding, openwakeword, wordfile
+from edgevoice.engines import litert
+from edgevoice.engines.wake import embedding, microwakeword, openwakeword, wordfile
 from edgevoice.errors import ModelError
 from edgevoice.modelstore import ModelStore
 
@@ -42,7 +44,7 @@ def test_a_word_and_its_card(tmp_path: Path) -> None:
     file = made(tmp_path / "hey_you.onnx")
     bare = wordfile.read(file)
     assert (bare.info.name, bare.info.phrase, bare.info.threshold, bare.info.patience) == ("hey_you", "hey you", 0.5, 1)
-    card = {"phrase": "Hey, you!", "threshold": 0.83, "patience": 2, "recipe": {"seed": 7}}
+    card: dict[str, Any] = {"phrase": "Hey, you!", "threshold": 0.83, "patience": 2, "recipe": {"seed": 7}}
     file.with_suffix(".json").write_text(json.dumps(card))
     word = wordfile.read(file)
     assert (word.info.name, word.info.phrase, word.info.threshold, word.info.patience) == (
@@ -135,3 +137,46 @@ def test_two_words_of_one_name(tmp_path: Path, store: ModelStore) -> None:
     files = made(tmp_path / "word.onnx"), made(tmp_path / "a" / "word.onnx")
     with pytest.raises(ModelError, match="another word called 'word'"):
         openwakeword.load(openwakeword.Options(models=tuple(map(str, files))), store)
+
+
+def test_damage_that_only_shows_when_it_runs_is_found_at_the_start(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [
+        helper.make_node("Gather", ["x", "far"], ["row"], axis=1),
+        helper.make_node("ReduceMean", ["row"], ["score"], axes=[1, 2], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "word",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 16, 96))],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, None)],
+        [helper.make_tensor("far", TensorProto.INT64, [1], [5_000])],
+    )
+    path = tmp_path / "word.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    with pytest.raises(ModelError, match=r"word.onnx: it cannot be run"):
+        openwakeword.load(openwakeword.Options(models=(str(path),)), store)
+
+    class Failing:
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._whole = interpreter(*args, **options)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._whole, name)
+
+        def invoke(self) -> None:
+            raise RuntimeError("node 7 failed\n  to invoke")
+
+    interpreter = litert.interpreter
+    monkeypatch.setattr(litert, "interpreter", Failing)
+    with pytest.raises(ModelError, match=r"melspectrogram.tflite: it cannot be run: node 7 failed to invoke"):
+        openwakeword.load(openwakeword.Options(), store)
+    with pytest.raises(ModelError, match=r"okay_nabu.tflite: it cannot be run: node 7 failed to invoke"):
+        microwakeword.load(microwakeword.Options(models=("okay_nabu",)), store)
+
+
+def test_a_folder_without_the_json_of_a_word(store: ModelStore, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"/hey_you/hey_you.json: there is no such file; give the path"):
+        (tmp_path / "hey_you").mkdir()
+        microwakeword.load(microwakeword.Options(models=(str(tmp_path / "hey_you"),)), store)

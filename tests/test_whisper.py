@@ -21,7 +21,7 @@ from edgevoice.engines.asr import (
 from edgevoice.engines.asr.whisper_beam import search
 from edgevoice.engines.asr.whisper_decode import Decoded
 from edgevoice.engines.protocols import AsrHint, Hypothesis
-from edgevoice.errors import ConfigError, ModelError
+from edgevoice.errors import ConfigError, EngineError, ModelError
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar, default_pack
 
@@ -406,8 +406,8 @@ def test_symbols_can_be_allowed(engine: whisper.WhisperEngine) -> None:
         ("model.json", '{"kind": "whisper", "format": 1}', "damaged"),
         ("model.json", '{"kind": "whisper", "format": 2, "dims": {}}', ": it is damaged"),
         ("model.json", '{"kind": "whisper", "format": 99, "dims": {}}', "format 99; needed is 'whisper', format 2"),
-        ("tokens.json", None, "cannot be read"),
-        ("tokens.json", '{"special": {}}', "cannot be read"),
+        ("tokens.json", None, "no such file"),
+        ("tokens.json", '{"special": {}}', "no tokens of Whisper"),
         ("encoder.onnx", None, "no such file"),
         ("decoder.onnx", "no model", "cannot be loaded"),
         ("embedding.bin", "short", "embedding.bin: it is damaged: it has 5 bytes"),
@@ -424,6 +424,42 @@ def test_a_damaged_model_is_named(
     with pytest.raises(ModelError, match=match) as caught:
         whisper.load(whisper.Options(model=str(tmp_path)), store)
     assert name in str(caught.value)
+
+
+def _with(store: ModelStore, folder: Path, name: str, content: bytes) -> None:
+    """The model in a folder, with another file in it."""
+    for path in store.path("whisper-tiny.en-int8").iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / name).unlink()
+    (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "match"),
+    [
+        ("tokens", ["a", None], "Expected `str`"),
+        ("tokens", ["\u4e00"], "stands for no byte"),
+        ("special", {"start": -1}, "`int` >= 0"),
+        ("special", {"start": 51_864}, "has the token 51864, and the network's last one is 51863"),
+        ("special", {"end": 9}, "not behind those of text"),
+        ("suppress", [60_000], "not behind those of text"),
+        ("languages", {"en": "x"}, "Expected `int`"),
+    ],
+)
+def test_damaged_tokens_are_refused(key: str, value: Any, match: str, store: ModelStore, tmp_path: Path) -> None:
+    content = json.loads((store.path("whisper-tiny.en-int8") / "tokens.json").read_bytes())
+    content[key] = {**content[key], **value} if isinstance(value, dict) else value
+    _with(store, tmp_path, "tokens.json", json.dumps(content).encode())
+    with pytest.raises(ModelError, match=match) as caught:
+        whisper.load(whisper.Options(model=str(tmp_path)), store)
+    assert "tokens.json" in str(caught.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(store: ModelStore, tmp_path: Path) -> None:
+    weights = (store.path("whisper-tiny.en-int8") / "embedding.bin").read_bytes()
+    _with(store, tmp_path, "embedding.bin", weights[:-400] + np.full(100, np.nan, np.float32).tobytes())
+    with pytest.raises(EngineError, match="are no numbers"):
+        whisper.load(whisper.Options(model=str(tmp_path)), store)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from edgevoice.noise import without_noise
 
 _NOISE = re.compile(rb"INFO: ")
 """LiteRT tells every time that it made a delegate."""
+_REMEDY = "it may be damaged or of another kind; fetch it again with: edgevoice models pull"
 
 
 def interpreter(path: Path, *, shape: tuple[int, ...] | None = None) -> Any:
@@ -46,6 +49,20 @@ def interpreter(path: Path, *, shape: tuple[int, ...] | None = None) -> Any:
         raise ModelError(
             f"it cannot be loaded as a TFLite model: {str(error).splitlines()[0]}",
             place=str(path),
-            remedy="it may be damaged or of another kind; fetch it again with: edgevoice models pull",
+            remedy=_REMEDY,
         ) from error
     return made
+
+
+@contextmanager
+def trial(path: Path) -> Iterator[None]:
+    """The first run of a network: some damage shows only then, and lies in the file.
+
+    Raises:
+        ModelError: it failed.
+    """
+    try:
+        yield
+    except (ValueError, RuntimeError, IndexError) as error:  # of LiteRT, and of an output with another shape
+        cause = " ".join(str(error).split())
+        raise ModelError(f"it cannot be run: {cause:.300}", place=str(path), remedy=_REMEDY) from error

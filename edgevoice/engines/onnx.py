@@ -1,10 +1,14 @@
 """The only place where an ONNX Runtime session is made."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edgevoice.engines.registry import require
-from edgevoice.errors import ModelError
+from edgevoice.errors import EdgeVoiceError, ModelError
+
+_REMEDY = "it may be damaged or of another kind; fetch it again with: edgevoice models pull"
 
 
 def session(path: Path, *, threads: int = 1, varying: bool = False) -> Any:
@@ -37,5 +41,21 @@ def session(path: Path, *, threads: int = 1, varying: bool = False) -> Any:
         raise ModelError(
             f"it cannot be loaded as an ONNX model: {str(error).splitlines()[0]}",
             place=str(path),
-            remedy="it may be damaged or of another kind; fetch it again with: edgevoice models pull",
+            remedy=_REMEDY,
         ) from error
+
+
+@contextmanager
+def trial(path: Path) -> Iterator[None]:
+    """The first run of a network: some damage shows only then, and lies in the file.
+
+    Raises:
+        ModelError: it failed.
+    """
+    try:
+        yield
+    except EdgeVoiceError:
+        raise
+    except Exception as error:
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ModelError(f"it cannot be run: {cause:.300}", place=str(path), remedy=_REMEDY) from error

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio, Float32
 from edgevoice.automaton import Automaton
+from edgevoice.engines import onnx
 from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.spelling import is_latin
 from edgevoice.engines.asr.whisper_decode import Decoded, Rules, decode, rules
@@ -23,6 +24,8 @@ _CUT_AFTER = 20 * RATE
 """The cut is made at the quietest place between this and the window's end."""
 _SHORTEST = RATE // 10
 """Less audio than this holds no word."""
+_TRIED = 10
+"""Frames of 10 ms with which the graphs are tried: enough to run every part of them."""
 _SILENCE = 1e-4
 """A peak below this (-80 dB) is digital silence, in which Whisper would hear things."""
 
@@ -311,5 +314,9 @@ def load(options: Options, store: ModelPaths) -> WhisperEngine:
         EngineMissingError, EngineBrokenError: ONNX Runtime.
     """
     folder = store.path(options.model)
-    tokens = whisper_tokens.load(folder / "tokens.json")
-    return WhisperEngine(options, WhisperNet(folder, options.threads), tokens)
+    net = WhisperNet(folder, options.threads)
+    tokens = whisper_tokens.load(folder / "tokens.json", net.vocabulary)
+    engine = WhisperEngine(options, net, tokens)
+    with onnx.trial(folder):
+        net.open(net.encode(np.zeros((net.mels, _TRIED), np.float32))).step(tokens.prefix(options.language))
+    return engine

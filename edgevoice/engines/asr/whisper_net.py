@@ -12,7 +12,7 @@ from edgevoice.audio.pcm import Float32
 from edgevoice.engines import onnx
 from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.registry import require
-from edgevoice.errors import ModelError
+from edgevoice.errors import EngineError, ModelError
 
 FORMAT = 2
 """Version of the model's files that this module reads; see ``edgevoice.export.whisper``."""
@@ -30,6 +30,7 @@ class WhisperNet:
     """
 
     def __init__(self, folder: Path, threads: int) -> None:
+        self._folder = folder
         dims = _dims(folder / "model.json")
         try:
             self.mels = int(dims["mels"])
@@ -40,7 +41,7 @@ class WhisperNet:
             head = width // heads
         except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
             raise _damaged(folder / "model.json", f"{type(error).__name__}: {error}") from error
-        self._width, self._vocabulary = width, vocabulary
+        self._width, self.vocabulary = width, vocabulary
         self._embedding = folder / "embedding.bin"
         self._number, self._scales = _embedding(self._embedding, width, vocabulary)
         self._encoder = onnx.session(folder / "encoder.onnx", threads=threads, varying=True)
@@ -88,14 +89,21 @@ class WhisperNet:
         feed["tokens"] = self._value(tokens)
         logits, short, *own = self._decoder.run_with_ort_values(self._decoder_outputs, feed)
         feed.update(zip(self._past_names, own, strict=True))
-        return logits.numpy(), short.numpy()
+        result = logits.numpy(), short.numpy()
+        if not all(np.isfinite(part).all() for part in result):  # 15 us a token; one NaN spoils all that follows
+            raise EngineError(
+                "what it computes are no numbers",
+                place=str(self._folder),
+                remedy="it may be damaged; fetch it again with: edgevoice models pull",
+            )
+        return result
 
     def rows(self, tokens: NDArray[np.int64]) -> Float32:
         """The tokens' rows of the embedding, which is also the output matrix: shape [tokens, width]."""
         result = np.empty((len(tokens), self._width), np.float32)
         with self._embedding.open("rb") as file:  # not mapped: the graph has it in memory already
             for at in range(self._width):
-                result[:, at] = np.fromfile(file, self._number, self._vocabulary)[tokens]
+                result[:, at] = np.fromfile(file, self._number, self.vocabulary)[tokens]
         return result if self._scales is None else result * self._scales[tokens, None]
 
 

@@ -6,18 +6,21 @@ ascending order, are the characters from U+0100 on.
 """
 
 import itertools
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import msgspec
 
 from edgevoice.errors import ConfigError, ModelError
 
 _PIECES = re.compile(r"'(?:[stmd]|re|ve|ll)| ?[^\W\d_]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?!\S)|\s+")
 """GPT-2's: what is never joined with its neighbours."""
+
+_Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @cache
@@ -118,30 +121,62 @@ class Tokens:
         return [self.start, self.languages[code], self.transcribe, self.no_timestamps]
 
 
-def load(path: Path) -> Tokens:
+class _Special(msgspec.Struct):
+    start: _Number
+    end: _Number
+    previous: _Number
+    no_speech: _Number
+    no_timestamps: _Number
+    transcribe: _Number
+
+
+class _File(msgspec.Struct):
+    tokens: list[str]
+    special: _Special
+    languages: dict[str, _Number]
+    suppress: list[_Number]
+    suppress_first: list[_Number]
+
+
+def load(path: Path, vocabulary: int | None = None) -> Tokens:
     """Read ``tokens.json``.
 
+    Args:
+        vocabulary: how many tokens the network has, to which the numbers must belong.
+
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: it is missing, damaged, or for a network with fewer tokens.
     """
+    remedy = "fetch the model again with: edgevoice models pull"
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-        special = content["special"]
-        return Tokens(
-            texts=content["tokens"],
-            start=special["start"],
-            end=special["end"],
-            previous=special["previous"],
-            no_speech=special["no_speech"],
-            no_timestamps=special["no_timestamps"],
-            transcribe=special["transcribe"],
-            languages=content["languages"],
-            suppress=content["suppress"],
-            suppress_first=content["suppress_first"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = msgspec.json.decode(path.read_bytes(), type=_File)
+        spell("".join(content.tokens))
+    except FileNotFoundError as error:
+        raise ModelError("there is no such file", place=str(path), remedy=remedy) from error
+    except OSError as error:
+        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path), remedy=remedy) from error
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or a field that is missing or wrong
+        raise ModelError(f"these are no tokens of Whisper: {error}", place=str(path), remedy=remedy) from error
+    special = content.special
+    text_numbers = {*content.suppress, *content.suppress_first}
+    numbers = {len(content.tokens) - 1, *msgspec.structs.astuple(special), *content.languages.values(), *text_numbers}
+    if special.end < len(content.tokens) or max(text_numbers, default=0) > special.end:
+        raise ModelError("the end token is not behind those of text", place=str(path), remedy=remedy)
+    if vocabulary is not None and max(numbers) >= vocabulary:
         raise ModelError(
-            f"the tokens cannot be read: {type(error).__name__}: {error}",
+            f"it has the token {max(numbers)}, and the network's last one is {vocabulary - 1}",
             place=str(path),
-            remedy="fetch the model again with: edgevoice models pull",
-        ) from error
+            remedy=remedy,
+        )
+    return Tokens(
+        texts=content.tokens,
+        start=special.start,
+        end=special.end,
+        previous=special.previous,
+        no_speech=special.no_speech,
+        no_timestamps=special.no_timestamps,
+        transcribe=special.transcribe,
+        languages=content.languages,
+        suppress=content.suppress,
+        suppress_first=content.suppress_first,
+    )

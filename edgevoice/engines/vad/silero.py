@@ -4,6 +4,7 @@ A frame is 512 samples with the 64 samples before it as context; the recurrent s
 See https://github.com/snakers4/silero-vad.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,6 +54,10 @@ class Silero:
                 place=str(path),
                 remedy="give the ONNX file of Silero VAD 5 or later",
             )
+        with onnx.trial(path):
+            (score,) = self.open().feed(Audio(np.zeros(FRAME, np.int16)))
+            if math.isnan(score.probability):
+                raise ValueError("what it computes is no number")
 
     def open(self) -> "SileroSession":
         return SileroSession(self._session)

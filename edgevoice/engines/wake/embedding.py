@@ -115,6 +115,8 @@ class _Net:
                 remedy="fetch openWakeWord's own with: edgevoice models pull openwakeword-features",
             )
         self._input, self._output = inputs["index"], outputs[0]["index"]
+        with litert.trial(path):
+            self(np.zeros(given, np.float32))
 
     def __call__(self, values: Float32) -> Any:
         self._interpreter.set_tensor(self._input, values)

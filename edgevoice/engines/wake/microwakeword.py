@@ -66,9 +66,11 @@ def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
         ModelError: a model is missing, damaged, of another kind, or its JSON lacks a field.
     """
     words = [_read(name, store.path(name)) for name in options.models]
-    engine = MicroWakeWord(words)
-    engine.open().close()  # so that a damaged model is reported at the start, not at the first turn
-    return engine
+    for word in words:  # so that a damaged model is reported at the start, not at the first turn
+        stream = _Stream(word.file)
+        with litert.trial(word.file):
+            stream.push(np.zeros((stream.stride, FEATURES), np.float32))
+    return MicroWakeWord(words)
 
 
 def _read(name: str, path: Path) -> _Word:
@@ -79,7 +81,15 @@ def _read(name: str, path: Path) -> _Word:
         manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
     except msgspec.ValidationError as error:
         raise ModelError(str(error), place=str(path), remedy=remedy) from error
-    except (ValueError, OSError) as error:
+    except FileNotFoundError as error:
+        raise ModelError(
+            "there is no such file",
+            place=str(path),
+            remedy="give the path of a model's JSON file, or of a folder NAME with NAME.json",
+        ) from error
+    except OSError as error:
+        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path)) from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"it is no readable JSON: {error}", place=str(path), remedy=remedy) from error
     if manifest.type != "micro" or manifest.micro.feature_step_size != 10:
         raise ModelError(
@@ -173,7 +183,8 @@ class _Stream:
         self._input, self._output = given["index"], result["index"]
         self._scale, self._zero = given["quantization"]
         self._out_scale, self._out_zero = result["quantization"]
-        self._stride = shape[1]
+        self.stride = shape[1]
+        """Feature vectors of a step."""
         self._waiting = np.zeros((0, FEATURES), np.int8)
 
     def push(self, features: NDArray[np.float32]) -> list[tuple[int, float]]:
@@ -182,10 +193,10 @@ class _Stream:
         first = -len(self._waiting)  # row of the first vector that is not used yet
         rows = np.concatenate([self._waiting, scaled])
         scores = []
-        for at in range(0, len(rows) - self._stride + 1, self._stride):
-            self._interpreter.set_tensor(self._input, rows[None, at : at + self._stride])
+        for at in range(0, len(rows) - self.stride + 1, self.stride):
+            self._interpreter.set_tensor(self._input, rows[None, at : at + self.stride])
             self._interpreter.invoke()
             level = int(self._interpreter.get_tensor(self._output)[0, 0])
-            scores.append((first + at + self._stride - 1, float((level - self._out_zero) * self._out_scale)))
-        self._waiting = rows[len(scores) * self._stride :]
+            scores.append((first + at + self.stride - 1, float((level - self._out_zero) * self._out_scale)))
+        self._waiting = rows[len(scores) * self.stride :]
         return scores

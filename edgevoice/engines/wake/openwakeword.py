@@ -4,6 +4,7 @@ The features cost most and are computed once, whatever the number of words. A wo
 ``edgevoice.engines.wake.wordfile`` has it: openWakeWord's own, anybody's, or one of ``edgevoice wake train``.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 
 from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.engines import litert, onnx
 from edgevoice.engines.protocols import ModelPaths, WakeModel, WakeScore
 from edgevoice.engines.wake.embedding import MEL_FRAMES, OVERLAP, STEP, VECTORS, WINDOW, Front
 from edgevoice.engines.wake.wordfile import Word, find, read
@@ -55,7 +57,10 @@ def load(options: Options, store: ModelPaths) -> "OpenWakeWord":
                 place=str(file),
                 remedy="rename the file, and its .json",
             )
-        word.score(front.before)  # so that a network that cannot be run is reported at the start
+        trial = litert.trial if file.suffix == ".tflite" else onnx.trial
+        with trial(file):  # so that a network that cannot be run is reported at the start
+            if math.isnan(word.score(front.before)):
+                raise ValueError("what it computes is no number")
         words[word.info.name] = word
     return OpenWakeWord(front, list(words.values()))
 

@@ -100,7 +100,9 @@ def _card(path: Path) -> Card:
         return msgspec.convert(json.loads(path.read_text("utf-8")), Card)
     except msgspec.ValidationError as error:
         raise ModelError(str(error), place=str(path), remedy=remedy) from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path)) from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"it is no readable JSON: {error}", place=str(path), remedy=remedy) from error
 
 
