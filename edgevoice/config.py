@@ -28,7 +28,13 @@ from edgevoice.problems import Problems, Source, Value
 from edgevoice.recordings import Options as RecordingOptions
 
 PREFIX = "EDGEVOICE_"
-RESERVED = frozenset({"EDGEVOICE_CONFIG", "EDGEVOICE_MODELS", "EDGEVOICE_DATA"})
+RESERVED = frozenset(
+    {
+        *("EDGEVOICE_CONFIG", "EDGEVOICE_MODELS", "EDGEVOICE_DATA"),
+        *("EDGEVOICE_INTENT", "EDGEVOICE_TEXT", "EDGEVOICE_SLOTS"),  # what an action is told, which may call us again
+        *("EDGEVOICE_BROWSER", "EDGEVOICE_SYSTEM_TESTS"),  # of the tests
+    }
+)
 """Environment variables of ours that are no configuration keys."""
 COLUMNS = 100
 """Width of the comments in a written file: what a terminal, an editor and a web page show without scrolling."""
@@ -156,8 +162,15 @@ def load(path: Path | None = None, *, overrides: Sequence[str] = (), environ: Ma
     path = path or find()
     layers = [yamlfile.read(path, ConfigError)] if path is not None else []
     for name, text in sorted(environ.items()):
-        if name.startswith(PREFIX) and name not in RESERVED and "__" in name:
-            layers.append(_nested(name[len(PREFIX) :].lower().split("__"), text, f"environment {name}"))
+        if name.startswith(PREFIX) and name not in RESERVED:
+            keys = name[len(PREFIX) :].lower().split("__")
+            if len(keys) == 1:
+                raise ConfigError(
+                    "it is no key of the configuration, and nothing else that is known",
+                    place=f"environment {name}",
+                    remedy=f"between keys stand two underscores, as in {PREFIX}OUTPUT__VOLUME; or call it otherwise",
+                )
+            layers.append(_nested(keys, text, f"environment {name}"))
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:

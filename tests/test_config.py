@@ -86,7 +86,7 @@ def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
 
 def test_precedence(tmp_path: Path) -> None:
     text = "endpoint: {silence: 1.0, pause: 0.3}"
-    environ = {"EDGEVOICE_ENDPOINT__SILENCE": "0.7", "EDGEVOICE_MODELS": "/somewhere"}
+    environ = {"EDGEVOICE_ENDPOINT__SILENCE": "0.7", "EDGEVOICE_MODELS": "/somewhere", "EDGEVOICE_TEXT": "what time"}
     config = from_text(tmp_path, text, environ)
     assert (config.endpoint.silence, config.endpoint.pause) == (0.7, 0.3)
     assert from_text(tmp_path, text, environ, "endpoint.silence=0.9").endpoint.silence == 0.9
@@ -95,6 +95,8 @@ def test_precedence(tmp_path: Path) -> None:
 def test_mistakes_outside_the_file_name_their_origin(tmp_path: Path) -> None:
     message = complaint(tmp_path, "", {"EDGEVOICE_ENDPOINT__SILENSE": "1"})
     assert message.startswith("environment EDGEVOICE_ENDPOINT__SILENSE: endpoint.silense: unknown key")
+    message = complaint(tmp_path, "", {"EDGEVOICE_OUTPUT_VOLUME": "50"})
+    assert message.startswith("environment EDGEVOICE_OUTPUT_VOLUME: it is no key") and "two underscores" in message
     message = complaint(tmp_path, "", None, "endpoint.silence=x")
     assert message.startswith("option --set endpoint.silence: endpoint.silence: expected `float`")
     assert "no key=value" in complaint(tmp_path, "", None, "endpoint")
