@@ -496,6 +496,65 @@ def test_a_full_disk_in_between_is_told(model: Path, monkeypatch: pytest.MonkeyP
         onnx_recipes.apply(Recipe(kind="dynamic"), Graph(model), (), ())
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "cause"),
+    [
+        (["--recipe", "weights"], 4, "no recipe 'weights' for ONNX; there are: dynamic, static, fp16, nbits"),
+        (["--recipe", "dynamic", "--operators", "Konv"], 4, "there is no Konv with constant weights"),
+        (
+            ["--recipe", "dynamic", "--keep-float", "layer9"],
+            3,
+            "no layer layer9 that this recipe changes; there is, for",
+        ),
+    ],
+)
+def test_what_a_recipe_cannot_do_is_told_before_anything_is_measured(
+    options: list[str],
+    code: int,
+    cause: str,
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(gate, "measure", lambda *_, **__: pytest.fail("it was measured"))
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, *options]) == code
+    assert cause in capsys.readouterr().err
+
+
+def test_layers_are_blamed_without_a_calibration_set_too(
+    model: Path,
+    manifest: Path,
+    own_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(gate, "measure", lambda task, path, *_, **__: measurement(1.0 if path == model.parent else 0.5))
+    arguments = ["quantize", str(model.parent), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--recipe", "dynamic", "--keep-float", "layer1"]) == 11
+    told = capsys.readouterr().err
+    assert "most noise comes from: layer" in told
+    assert "layer1 (" not in told
+    assert "; keep those layers in float, choose another recipe" in told
+    recording(manifest.parent / "a.wav", seconds=0.1)
+    assert main([*arguments, "--recipe", "dynamic"]) == 11
+    told = capsys.readouterr().err
+    assert "most noise" not in told
+    assert "; choose another recipe" in told
+
+
+def test_what_stayed_in_float_at_half_precision_is_noted(
+    model: Path, manifest: Path, own_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "measure", lambda *_, **__: measurement(1.0))
+    arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    assert main([*arguments, "--recipe", "fp16", "--keep-float", "layer1", "--name", "mine"]) == 0
+    (note,) = own_store.rglob("edgevoice-provenance.json")
+    assert json.loads(note.read_text())["kept_float"] == ["small.onnx:layer1"]
+
+
 def test_options_of_another_recipe_are_refused(
     model: Path, manifest: Path, own_store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -582,5 +641,5 @@ def test_tflite_layers_can_stay_in_float(tmp_path: Path) -> None:
     noise = model.sensitivity(recipe, given, tmp_path)
     assert {each.layer for each in noise} == {"middle", "out"}
     assert all(10 < each.sqnr_db < 100 for each in noise)
-    with pytest.raises(ModelError, match="no recipe 'fp16' for TFLite"):
-        model.apply(Recipe(kind="fp16"), (), ())
+    with pytest.raises(ModelError, match="no recipe 'fp16' for TFLite; there are: dynamic, weights, static"):
+        Changer(model.path, None).layers(Recipe(kind="fp16"))

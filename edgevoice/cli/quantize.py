@@ -69,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
     from edgevoice.errors import ConfigError, GateError
     from edgevoice.modelstore import ModelStore
     from edgevoice.quantize import gate, publish, samples
-    from edgevoice.quantize.feeds import CalibrationSet
+    from edgevoice.quantize.feeds import CalibrationSet, Material
     from edgevoice.quantize.journal import Journal, key
     from edgevoice.quantize.mistakes import Mistakes
-    from edgevoice.quantize.search import Search
-    from edgevoice.quantize.subject import LINES, Changer, assemble, subject
+    from edgevoice.quantize.search import Search, layers_in_float
+    from edgevoice.quantize.subject import LINES, Changer, assemble, check, subject
     from edgevoice.think.grammar import Grammar
 
     recipe = _recipe(args)
@@ -113,7 +113,10 @@ def run(args: argparse.Namespace) -> int:
         mistakes.complain()
         if about.task == "intents":
             _check_labels(args, progress)
-        changers = {graph: Changer(about.folder / graph, given) for graph in about.graphs}
+        heard = Material.of(lines, args.manifest, args.calibration_limit) if given is None else None
+        changers = {graph: Changer(about.folder / graph, given, heard) for graph in about.graphs}
+        if recipe is not None:
+            check(changers, recipe, args.keep_float)
         beside = [*args.grammar, *([word] if word else []), *_features(about)]
         journal = Journal((args.work or _cache()) / "measurements.jsonl")
         name = args.name or known.name
@@ -140,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         def told(step: "Step") -> None:
             steps.append(step)
             said = "passes" if step.passed else "does not pass" if step.measurement else "left out"
-            kept = f", {len(step.kept_float)} layers in float" if step.kept_float else ""
+            kept = layers_in_float(step.kept_float)
             progress.step(f"{step.graph}: {step.recipe}{kept}, {step.size / 1e6:.2f} MB: {said}: {step.why}")
 
         before = None

@@ -4,7 +4,9 @@ Which kind a graph is, its inputs tell. Whoever adds a kind adds a function here
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,28 @@ _MEL_WINDOW, _MEL_STEP, _MELS = 76, 8, 32
 Samples = NDArray[np.float32]
 
 
-class CalibrationSet:
+@dataclass
+class Material:
+    """What inputs are made of."""
+
+    texts: list[str]
+    audio: list[Samples]
+    """At 16 kHz."""
+
+    @classmethod
+    def of(cls, lines: Sequence[samples.Heard | samples.Written], manifest: Path, limit: int) -> "Material":
+        """The first of what a model is measured on, as far as one could calibrate with it.
+
+        Args:
+            lines: of the manifest, read and found to be right.
+        """
+        texts = [line.text for line in lines if isinstance(line, samples.Written)]
+        heard = (manifest.parent / line.audio for line in lines if isinstance(line, samples.Heard))
+        fit = (path for path in heard if not list(_unfit(path)))
+        return cls(texts[:limit], [_beginning(path) for path in itertools.islice(fit, limit)])
+
+
+class CalibrationSet(Material):
     """Recordings, or texts, to calibrate with.
 
     Args:
@@ -55,15 +78,13 @@ class CalibrationSet:
 
     def __init__(self, place: Path, limit: int | None = None, *, texts: bool = False) -> None:
         self.place = place
-        self.texts: list[str] = []
         self.paths: list[Path] = []
-        self.audio: list[Samples] = []
         if texts:
             written, self.known = samples.load(samples.Written, place, limit)
-            self.texts = [line.text for line in written]
+            super().__init__([line.text for line in written], [])
             return
         self.paths, self.known = _recordings(place, limit)
-        self.audio = [read(path).float32()[: int(SECONDS * RATE)] for path in self.paths]
+        super().__init__([], [_beginning(path) for path in self.paths])
 
     def apart_from(self, measured: Sequence[samples.Heard | samples.Written], manifest: Path) -> None:
         """Look for what the model is also measured on: there it is better than elsewhere.
@@ -106,6 +127,10 @@ def _recordings(place: Path, limit: int | None) -> tuple[list[Path], SampleSet]:
     return paths, SampleSet(name=place.name, n=len(paths), sha256=digest)
 
 
+def _beginning(path: Path) -> Samples:
+    return read(path).float32()[: int(SECONDS * RATE)]
+
+
 def _unfit(path: Path) -> Iterator[str]:
     """Why a recording that can be read cannot be calibrated with."""
     with path.open("rb") as file:  # not by its name, from which soundfile would guess what it is
@@ -116,7 +141,7 @@ def _unfit(path: Path) -> Iterator[str]:
         yield "it is shorter than half a second"  # the least of which a wake word's window can be made
 
 
-def feeds(path: Path, given: CalibrationSet) -> list[Feed]:
+def feeds(path: Path, given: Material) -> list[Feed]:
     """Inputs of an ONNX graph.
 
     Raises:
@@ -125,7 +150,7 @@ def feeds(path: Path, given: CalibrationSet) -> list[Feed]:
     session = onnx.session(path)
     inputs = {each.name: each for each in session.get_inputs()}
     del session
-    makers: list[tuple[set[str], Callable[[Path, CalibrationSet], list[Feed]]]] = [
+    makers: list[tuple[set[str], Callable[[Path, Material], list[Feed]]]] = [
         ({"mel"}, _whisper_encoder),
         ({"tokens", "parents", "places"}, _whisper_decoder),
         ({"input", "state", "sr"}, _silero),
@@ -145,7 +170,7 @@ def feeds(path: Path, given: CalibrationSet) -> list[Feed]:
     )
 
 
-def _frames(name: str, size: object, given: CalibrationSet) -> list[Feed]:
+def _frames(name: str, size: object, given: Material) -> list[Feed]:
     """For a network that hears frames of samples."""
     length = size if isinstance(size, int) and size > 0 else FRAME
     return [
@@ -164,12 +189,12 @@ def _mel(audio: Samples, mels: int) -> Samples:
     return log_mel(padded[: len(padded) // (2 * HOP) * 2 * HOP], mels)[None]
 
 
-def _whisper_encoder(path: Path, given: CalibrationSet) -> list[Feed]:
+def _whisper_encoder(path: Path, given: Material) -> list[Feed]:
     mels = int(onnx.session(path).get_inputs()[0].shape[1])
     return [{"mel": _mel(audio, mels)} for audio in given.audio]
 
 
-def _whisper_decoder(path: Path, given: CalibrationSet) -> list[Feed]:
+def _whisper_decoder(path: Path, given: Material) -> list[Feed]:
     """The float decoder writes freely, and what it is given at every third token is kept.
 
     What was written first is given as the prefix that beams share and what followed as their own, so that every input
@@ -220,7 +245,7 @@ def _shared(feed: Feed) -> Feed:
     return result
 
 
-def _silero(path: Path, given: CalibrationSet) -> list[Feed]:
+def _silero(path: Path, given: Material) -> list[Feed]:
     """Frames with the state that the network has by then; every so many are kept."""
     session = onnx.session(path)
     found: list[Feed] = []
@@ -241,7 +266,7 @@ def _silero(path: Path, given: CalibrationSet) -> list[Feed]:
     return found
 
 
-def _piper(path: Path, given: CalibrationSet) -> list[Feed]:
+def _piper(path: Path, given: Material) -> list[Feed]:
     """Texts as the voice's phonemes, without noise, so that the same text gives the same sound."""
     package = require("piper", extra="piper", distribution="piper-tts")
     voice: Any = package.PiperVoice.load(str(path))
@@ -254,7 +279,7 @@ def _piper(path: Path, given: CalibrationSet) -> list[Feed]:
     return found
 
 
-def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
+def tflite_feeds(path: Path, given: Material) -> list[Feed]:
     """Inputs of a wake word's TFLite model.
 
     Raises:
@@ -283,7 +308,7 @@ def tflite_feeds(path: Path, given: CalibrationSet) -> list[Feed]:
     )
 
 
-def _mel_windows(path: Path, given: CalibrationSet) -> list[NDArray[np.float32]]:
+def _mel_windows(path: Path, given: Material) -> list[NDArray[np.float32]]:
     place = wakeparts.features(path.parent) / MEL
     # Not by ``litert``, which sets its memory up for the one sample that the file says, and fails.
     front = require("ai_edge_litert.interpreter").Interpreter(model_path=str(place), num_threads=1)

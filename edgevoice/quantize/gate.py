@@ -101,11 +101,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         if self.passed:
             return
         worse = "; ".join(str(change) for change in self.changes if not change.passed)
-        layers = f"; {self.report()[-1]}" if self.layers else ""
+        layers, keep = (f"; {self.report()[-1]}", "keep those layers in float, ") if self.layers else ("", "")
         raise GateError(
             f"it lost too much and was not published: {worse}{layers}",
             place=place,
-            remedy="keep those layers in float, choose another recipe, or allow more with --max-drop",
+            remedy=f"{keep}choose another recipe, or allow more with --max-drop",
         )
 
 

@@ -79,6 +79,10 @@ class Graph:
                 remedy="give the float32 model that it was made of",
             )
 
+    def names(self) -> list[str]:
+        """Of all nodes."""
+        return [node.name for node in self.proto.graph.node]
+
     def layers(self, operators: tuple[str, ...]) -> list[str]:
         """Names of the nodes that can be changed: such an operator with float weights that no file beside it holds."""
         return [

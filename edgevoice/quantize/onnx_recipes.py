@@ -62,7 +62,7 @@ def _changed(recipe: Recipe, graph: Graph, layers: Sequence[str], kept: Sequence
         case "nbits":
             return _nbits(recipe, graph, layers)
         case "weights":
-            raise ModelError("the recipe weights is for TFLite", place=str(graph.path), remedy="use nbits or fp16")
+            raise AssertionError("weights is a recipe for TFLite")
 
 
 def _dynamic(recipe: Recipe, graph: Graph, layers: Sequence[str]) -> Any:

@@ -32,6 +32,11 @@ Measure = Callable[[Path], Measurement]
 """Runs a whole model on its task."""
 
 
+def layers_in_float(kept: Sequence[str]) -> str:
+    """In words, behind a recipe's name."""
+    return f", {len(kept)} layer{'s' if len(kept) > 1 else ''} in float" if kept else ""
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate that was made."""
 
@@ -175,8 +180,7 @@ class Search:
         self, trial: Result, graph: str, recipe: Recipe, kept: tuple[str, ...], noise: Sequence[LayerNoise]
     ) -> bool:
         folder = assemble(self._subject.folder, trial.changed, self._scratch / CANDIDATE)
-        float_layers = f", {len(kept)} layers in float" if kept else ""
-        self._progress.step(f"measuring {graph}: {recipe.name}{float_layers}")
+        self._progress.step(f"measuring {graph}: {recipe.name}{layers_in_float(kept)}")
         try:
             trial.measurement = self._measure(folder)
         finally:

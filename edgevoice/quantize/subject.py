@@ -1,5 +1,6 @@
 """The model that is to be changed: its float32 files, which of them can be changed, and by what it is measured."""
 
+import difflib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from edgevoice.engines.wake.embedding import MEL
 from edgevoice.errors import ConfigError, ModelError, OutputError
 from edgevoice.modelfiles import NOTES
 from edgevoice.quantize import samples
-from edgevoice.quantize.feeds import CalibrationSet, feeds, tflite_feeds
+from edgevoice.quantize.feeds import Material, feeds, tflite_feeds
 from edgevoice.quantize.gate import LayerNoise
 from edgevoice.quantize.graph import Graph, save
 from edgevoice.quantize.metric import Task
 from edgevoice.quantize.onnx_recipes import Feed, apply
-from edgevoice.quantize.recipe import Recipe
+from edgevoice.quantize.recipe import ONNX_KINDS, TFLITE_KINDS, Recipe
 from edgevoice.quantize.sensitivity import sensitivity
 from edgevoice.quantize.tflite import TfliteModel
 
@@ -106,17 +107,19 @@ class Changer:
     """Changes one file of a model; what it read and computed for that is kept for the next recipe.
 
     Args:
-        given: recordings or texts; without them there is no static recipe and no sensitivity.
+        given: recordings or texts to calibrate with; without them there is no static recipe.
+        heard: what the model is measured on: without ``given``, noise by layer is of these.
 
     Raises:
         ModelError: the file is none that can be changed.
     """
 
-    def __init__(self, path: Path, given: CalibrationSet | None) -> None:
+    def __init__(self, path: Path, given: Material | None, heard: Material | None = None) -> None:
         self.path = path
         self._tflite = TfliteModel(path) if path.suffix == ".tflite" else None
         self._graph = None if self._tflite else Graph(path)
         self._given = given
+        self._heard = heard
         self._feeds: list[Feed] | None = None
 
     @property
@@ -127,21 +130,55 @@ class Changer:
         if self._given is None:
             return []
         if self._feeds is None:
-            found = (tflite_feeds if self._tflite else feeds)(self.path, self._given)
-            self._feeds = found[:: max(1, -(-len(found) // _FEEDS))] if self._tflite else found
+            self._feeds = self._made_of(self._given)
+        return self._feeds
+
+    def _made_of(self, given: Material) -> list[Feed]:
+        found = (tflite_feeds if self._tflite else feeds)(self.path, given)
+        return found[:: max(1, -(-len(found) // _FEEDS))] if self._tflite else found
+
+    def _noise_feeds(self) -> list[Feed]:
+        if self._given is not None or self._heard is None:
+            return self.feeds()
+        if self._feeds is None:
+            try:
+                self._feeds = self._made_of(self._heard)
+            except ModelError:  # Nothing here makes inputs for it, and all else works without.
+                self._feeds = []
         return self._feeds
 
     def layers(self, recipe: Recipe) -> list[str]:
+        """Names of what the recipe changes.
+
+        Raises:
+            ModelError: it changes nothing here.
+        """
+        kinds = TFLITE_KINDS if self._tflite else ONNX_KINDS
+        if recipe.kind not in kinds:
+            raise ModelError(
+                f"there is no recipe '{recipe.kind}' for {'TFLite' if self._tflite else 'ONNX'}",
+                place=str(self.path),
+                remedy=f"there are: {', '.join(kinds)}",
+            )
         if self._tflite:
-            return self._tflite.layers()
-        assert self._graph is not None
-        return self._graph.layers(recipe.changed)
+            found = self._tflite.layers()
+        else:
+            assert self._graph is not None
+            found = self._graph.names() if recipe.kind == "fp16" else self._graph.layers(recipe.changed)
+        if not found:
+            what = " or ".join(recipe.changed) or "layer"
+            raise ModelError(
+                f"there is no {what} with constant weights that could be changed",
+                place=str(self.path),
+                remedy="choose other operators or another recipe",
+            )
+        return found
 
     def sensitivity(self, recipe: Recipe, scratch: Path) -> list[LayerNoise]:
         if self._tflite:
-            return self._tflite.sensitivity(recipe, self.feeds(), scratch)
+            return self._tflite.sensitivity(recipe, self._noise_feeds(), scratch)
         assert self._graph is not None
-        return sensitivity(recipe, self._graph, self.feeds()[:_FEEDS])
+        return sensitivity(recipe, self._graph, self._noise_feeds()[:_FEEDS])
 
     def apply(self, recipe: Recipe, kept: Sequence[str]) -> bytes:
         given = self.feeds() if recipe.kind == "static" else []
@@ -149,6 +186,22 @@ class Changer:
             return self._tflite.apply(recipe, kept, given)
         assert self._graph is not None
         return apply(recipe, self._graph, kept, given)
+
+
+def check(changers: Mapping[str, Changer], recipe: Recipe, kept: Sequence[str]) -> None:
+    """That every file has what the recipe changes, and what is to be kept.
+
+    Raises:
+        ModelError: it changes nothing in one. ConfigError: there is no such layer.
+    """
+    layers = [name for changer in changers.values() for name in changer.layers(recipe)]
+    if strange := [name for name in kept if name not in layers]:
+        near = [found for name in strange for found in difflib.get_close_matches(name, layers, 1, 0.3)]
+        raise ConfigError(
+            f"there is no layer {', '.join(strange)} that this recipe changes",
+            place="option --keep-float",
+            remedy=f"there is, for example: {', '.join(near or layers[:3])}",
+        )
 
 
 def assemble(folder: Path, changed: Mapping[str, bytes], target: Path) -> Path:

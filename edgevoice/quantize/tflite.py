@@ -73,11 +73,7 @@ class TfliteModel:
             case "static":
                 plan = recipes.static_wi8_ai8()
             case _:
-                raise ModelError(
-                    f"there is no recipe '{recipe.kind}' for TFLite",
-                    place=str(self.path),
-                    remedy="use dynamic, weights or static",
-                )
+                raise AssertionError(f"{recipe.kind} is a recipe for ONNX")
         operations = self._package.qtyping.TFLOperationName
         try:
             made.load_quantization_recipe(plan)
