@@ -269,6 +269,32 @@ def test_a_result_of_the_pause_before_is_thrown_away() -> None:
     assert expected == [LIGHT]
 
 
+def test_a_complete_command_is_judged_anew_when_more_is_known_of_the_pause() -> None:
+    waits = iter([0.6, 0.3])
+    expected: list[float] = []
+
+    async def main() -> int:
+        worker = Worker("edgevoice-asr")
+        asr = FakeAsr({LIGHT: "open"})
+        recogniser = Recogniser(
+            worker,
+            asr.open(HINT),
+            lambda event: None,
+            lambda heard: next(waits),
+            lambda heard, silence: expected.append(silence),
+        )
+        recogniser.push(perform("ooookkkk"))
+        for glance in (True, False):
+            recogniser.look(glance=glance)
+            await recogniser.caught_up()
+        recogniser.close()
+        await worker.close()
+        return asr.paused
+
+    assert run(main()) == 1  # is read once
+    assert expected == [0.6, 0.3]
+
+
 @pytest.mark.parametrize(
     ("words", "odds"),
     [

@@ -221,8 +221,8 @@ class Recogniser:
             self._start()
 
     def look(self, *, glance: bool = False) -> None:
-        """It is silent: try to finish early, once everything before is fed; in vain when that has given a complete
-        command in this pause.
+        """It is silent: try to finish early, once everything before is fed. What has given a complete command in this
+        pause is only judged anew, as more is known of the pause.
 
         Args:
             glance: what is no command, or not yet one, need not be understood.
@@ -259,7 +259,7 @@ class Recogniser:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="recogniser")
 
     async def _run(self) -> None:
-        while self._early is None or (self._wanted and not self._complete):
+        while self._early is None or self._wanted:
             if self._pending:
                 audio, self._pending = concatenate(self._pending), []
                 hypothesis = await self._worker.call(self._session.feed, audio)
@@ -273,13 +273,13 @@ class Recogniser:
                 return
 
     async def _finish_early(self, pause: int) -> None:
-        early, silence = await self._worker.call(self._finish_and_judge, self._glance)
+        early, silence = await self._worker.call(self._finish_and_judge, self._early if self._complete else None)
         if pause == self._pauses:  # the speaker has not gone on meanwhile
             self._early = early
             if early is not None and silence is not None:
                 self._complete = early.ending != "unfinished"
                 self._expect(early, silence)
 
-    def _finish_and_judge(self, glance: bool) -> tuple[Hypothesis | None, float | None]:
-        early = self._session.pause(glance=glance)
+    def _finish_and_judge(self, early: Hypothesis | None) -> tuple[Hypothesis | None, float | None]:
+        early = early or self._session.pause(glance=self._glance)
         return early, None if early is None else self._judge(early)
