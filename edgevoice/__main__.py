@@ -60,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.prepare()
     logging.basicConfig(level=logging.WARNING, format="edgevoice: %(levelname)s: %(message)s")
     try:
-        args = parser().parse_args(argv)
+        with streams.quietly_ended():  # the parser loads the modules of all commands
+            args = parser().parse_args(argv)
         with streams.terminable():
             code: int = args.run(args)
         sys.stdout.flush()

@@ -266,3 +266,19 @@ def test_a_defect_shows_itself_and_exits_with_70(
     monkeypatch.setattr("edgevoice.cli.config.run", broken)
     assert main(["config", "show"]) == 70
     assert "ZeroDivisionError: a defect" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_modules_are_loaded_ends_the_program_at_once() -> None:
+    code = """
+import importlib.abc, os, signal, sys
+from edgevoice.start import main
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[-1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.exit(main())
+"""
+    for module in ("argparse", "edgevoice.config", "numpy"):
+        done = subprocess.run([sys.executable, "-c", code, "config", "show", module], capture_output=True, check=False)
+        assert (module, done.returncode, done.stderr) == (module, -signal.SIGINT, b"")

@@ -60,6 +60,20 @@ def settle() -> None:
 
 
 @contextmanager
+def quietly_ended() -> Iterator[None]:
+    """Ctrl-C ends the process at once in here, as in ``edgevoice.start``; afterwards it raises KeyboardInterrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if before not in (signal.SIG_DFL, signal.default_int_handler):  # a script's background job, or somebody's own
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM ends what runs in here like Ctrl-C does, with exit code 143, so that half-written files are removed."""
 
