@@ -17,6 +17,7 @@ from edgevoice.__main__ import main
 from edgevoice.audio.source import OutputOptions
 from edgevoice.cli import run as run_command
 from edgevoice.errors import DeviceError, ModelError, OutputError
+from edgevoice.modelstore import ModelStore
 
 EDGEVOICE = [sys.executable, "-m", "edgevoice"]
 
@@ -282,3 +283,38 @@ sys.exit(main())
     for module in ("argparse", "edgevoice.config", "numpy"):
         done = subprocess.run([sys.executable, "-c", code, "config", "show", module], capture_output=True, check=False)
         assert (module, done.returncode, done.stderr) == (module, -signal.SIGINT, b"")
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "complaint"),
+    [
+        ("wake.microwakeword.models=[okay_nabo]", 4, "no model of that name in the catalog; did you mean 'okay_nabu'?"),
+        ("asr.whisper.model=/no/where", 4, "/no/where: there is no such file or folder"),
+        ("detection.thresholds={nabu: 0.5}", 3, "detection.thresholds.nabu: no such wake word is loaded"),
+        ("detection.commands={nabu: what time is it}", 3, "detection.commands.nabu: no such wake word is loaded"),
+        ("detection.commands={okay_nabu: fly to the moon}", 3, "'fly to the moon' is no command"),
+    ],
+)
+def test_a_check_of_the_configuration_sees_models_and_wake_words(
+    key: str,
+    code: int,
+    complaint: str,
+    store: ModelStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for word in ("okay_nabu", "hey_jarvis"):
+        store.path(word)
+    monkeypatch.setenv("EDGEVOICE_MODELS", str(store.root))
+    assert main(["config", "check", "--config", os.devnull, "--set", key]) == code
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_check_of_the_configuration_before_the_models_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGEVOICE_MODELS", str(tmp_path))
+    assert main(["config", "check", "--config", os.devnull]) == 0
+    told = capsys.readouterr()
+    assert "no mistakes" in told.out
+    assert "which wake words there are was not looked at" in told.err and "models pull" in told.err
