@@ -643,3 +643,7 @@ def test_tflite_layers_can_stay_in_float(tmp_path: Path) -> None:
     assert all(10 < each.sqnr_db < 100 for each in noise)
     with pytest.raises(ModelError, match="no recipe 'fp16' for TFLite; there are: dynamic, weights, static"):
         Changer(model.path, None).layers(Recipe(kind="fp16"))
+    for options in ({"operators": ("Conv",)}, {"per_channel": False}, {"calibration": "entropy"}):
+        with pytest.raises(ConfigError, match="only ONNX has a choice"):
+            Changer(model.path, None).layers(msgspec.structs.replace(Recipe(kind="static"), **options))
+    assert Recipe(kind="dynamic").description(tflite=True) == {"kind": "dynamic"}

@@ -165,7 +165,10 @@ def run(args: argparse.Namespace) -> int:
                 known,
                 name=name,
                 version=version,
-                recipe={graph: result.recipes[graph].description for graph in sorted(result.recipes)},
+                recipe={
+                    graph: result.recipes[graph].description(tflite=graph.endswith(".tflite"))
+                    for graph in sorted(result.recipes)
+                },
                 calibration=given.known if given else None,
                 kept_float=[f"{graph}:{each}" for graph in sorted(result.kept) for each in result.kept[graph]],
                 before=before,
@@ -315,7 +318,11 @@ def _show(
             "before": before,
             "steps": steps,
             "chosen": {
-                graph: {"recipe": recipe.description, "kept_float": result.kept[graph], "noise": result.noise[graph]}
+                graph: {
+                    "recipe": recipe.description(tflite=graph.endswith(".tflite")),
+                    "kept_float": result.kept[graph],
+                    "noise": result.noise[graph],
+                }
                 for graph, recipe in sorted(result.recipes.items())
             }
             if result

@@ -55,10 +55,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             parts.append("tensor")
         return "-".join(parts)
 
-    @property
-    def description(self) -> dict[str, Any]:
+    def description(self, *, tflite: bool) -> dict[str, Any]:
         """What provenance says of it: only what decides about the bytes."""
         found: dict[str, Any] = {"kind": self.kind}
+        if tflite:
+            return found
         if self.kind in ("dynamic", "static"):
             found |= {"operators": list(self.changed), "per_channel": self.per_channel}
         if self.kind == "static":

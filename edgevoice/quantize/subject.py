@@ -151,7 +151,7 @@ class Changer:
         """Names of what the recipe changes.
 
         Raises:
-            ModelError: it changes nothing here.
+            ModelError: it changes nothing here. ConfigError: it has options that TFLite does not have.
         """
         kinds = TFLITE_KINDS if self._tflite else ONNX_KINDS
         if recipe.kind not in kinds:
@@ -161,6 +161,12 @@ class Changer:
                 remedy=f"there are: {', '.join(kinds)}",
             )
         if self._tflite:
+            if recipe != Recipe(kind=recipe.kind):
+                raise ConfigError(
+                    "only ONNX has a choice of operators, scales and ranges",
+                    place=str(self.path),
+                    remedy="leave out --operators, --per-tensor and --ranges",
+                )
             found = self._tflite.layers()
         else:
             assert self._graph is not None
