@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edgevoice.audio.pcm import RATE
-from tools.soak import Said, account, drift, slope
+from tools.soak import Said, account, course, drift, slope
 
 SAID = [Said(10 * RATE, 12 * RATE, "Time"), Said(40 * RATE, 42 * RATE, "Date")]
 HEARD = 60 * RATE
@@ -53,11 +53,18 @@ def test_a_command_at_the_very_end_does_not_count() -> None:
 
 
 def test_growth_is_counted_when_caches_are_full() -> None:
-    looks = [{"s": 10.0 * number, "rss_mb": 100.0 + (50 if number > 3 else 0)} for number in range(20)]
+    looks = [{"heard_s": 10.0 * number, "rss_mb": 100.0 + (50 if number > 3 else 0)} for number in range(20)]
     assert slope(looks, "rss_mb") == 0.0
-    growing = [{"s": 10.0 * number, "rss_mb": 100.0 + number} for number in range(20)]
+    growing = [{"heard_s": 10.0 * number, "rss_mb": 100.0 + number} for number in range(20)]
     assert slope(growing, "rss_mb") == pytest.approx(360.0)
     assert slope(growing[:5], "rss_mb") is None
+
+
+def test_the_course_of_a_run() -> None:
+    looks = [{"heard_s": 3600.0 * number, "rss_mb": 100.0 + number} for number in range(101)]
+    assert course(looks, "rss_mb") == [(10.0 * number, 100.0 + 10 * number) for number in range(11)]
+    assert course(looks[:1], "rss_mb") == [(0.0, 100.0)] * 11
+    assert course([], "rss_mb") == []
 
 
 def test_drift_of_the_answers() -> None:

@@ -100,10 +100,15 @@ class Script:
 
 
 class Watch:
-    """Looks at a process from time to time, in a thread."""
+    """Looks at a process from time to time, in a thread.
 
-    def __init__(self, pid: int, socket: Path | None = None) -> None:
+    Args:
+        script: what it hears.
+    """
+
+    def __init__(self, pid: int, script: "Script", socket: Path | None = None) -> None:
         self._pid = pid
+        self._script = script
         self._socket = socket
         self._stop = threading.Event()
         self.samples: list[dict[str, float]] = []
@@ -118,8 +123,8 @@ class Watch:
                 files = len(list(Path(f"/proc/{self._pid}/fd").iterdir()))
             except OSError:
                 return  # it has ended
-            seconds = round(time.monotonic() - began, 1)
-            look = {"s": seconds, "rss_mb": found["VmRSS"], "threads": found["Threads"], "files": float(files)}
+            look = {"s": round(time.monotonic() - began, 1), "heard_s": round(self._script.position / RATE, 1)}
+            look |= {"rss_mb": found["VmRSS"], "threads": found["Threads"], "files": float(files)}
             if self._socket is not None:
                 told = ask("status", paths=[self._socket]).status or {}
                 look |= {"tasks": float(told["tasks"]), "waiting_s": max(told["queues_s"].values(), default=0.0)}
@@ -147,7 +152,7 @@ def replay(script: Script, hours: float) -> tuple[Sequence[Mapping[str, Any]], l
         assert output is not None
         reader = threading.Thread(target=lambda: events.extend(json.loads(line) for line in output))
         reader.start()
-        watch = Watch(daemon.pid)
+        watch = Watch(daemon.pid, script)
         try:
             for piece in script.pieces():
                 daemon.stdin.write(piece.tobytes())
@@ -171,7 +176,7 @@ def live(script: Script, minutes: float) -> tuple[Sequence[Mapping[str, Any]], l
         daemon = Daemon(environment=card.environment)
         try:
             daemon.wait_for("listening")
-            watch = Watch(daemon.process.pid, daemon.socket)
+            watch = Watch(daemon.process.pid, script, daemon.socket)
             command = ["pacat", "--playback", f"--device={MICROPHONE}", "--format=s16le", "--channels=1", "--raw"]
             command += [f"--rate={RATE}", "--latency-msec=100"]
             with subprocess.Popen(command, env={**os.environ, **card.environment}, stdin=subprocess.PIPE) as player:
@@ -223,12 +228,20 @@ def account(
 
 
 def slope(looks: Sequence[Mapping[str, float]], name: str) -> float | None:
-    """Growth an hour by least squares, after ``SETTLED``; None where there are fewer than ten looks."""
+    """Growth by an hour heard, by least squares, after ``SETTLED``; None where there are fewer than ten looks."""
     kept = [look for look in looks[round(SETTLED * len(looks)) :] if name in look]
     if len(kept) < 10:
         return None
-    seconds = np.array([look["s"] for look in kept])
-    return round(float(np.polyfit(seconds / 3600, [look[name] for look in kept], 1)[0]), 3)
+    hours = np.array([look["heard_s"] for look in kept]) / 3600
+    return round(float(np.polyfit(hours, [look[name] for look in kept], 1)[0]), 3)
+
+
+def course(looks: Sequence[Mapping[str, float]], name: str) -> list[tuple[float, float]]:
+    """Hours heard and the value at eleven looks, from the first to the last: whether it grows on, or came to rest."""
+    if not looks:
+        return []
+    some = [looks[round(tenth / 10 * (len(looks) - 1))] for tenth in range(11)]
+    return [(round(look["heard_s"] / 3600, 2), look[name]) for look in some]
 
 
 def drift(events: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
@@ -256,6 +269,7 @@ def main() -> int:
         "commands": len(script.said),
         **{name: len(items) for name, items in found.items()},
         "first_and_last": {name: [looks[0][name], looks[-1][name]] for name in COUNTED if looks and name in looks[0]},
+        "memory_by_hours": course(looks, "rss_mb"),
         "growth_an_hour": {name: slope(looks, name) for name in COUNTED},
         "answer": drift(events),
         "details": found,
