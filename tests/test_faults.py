@@ -6,6 +6,7 @@ test_control.py, of a state that cannot be written in test_mute.py. All of them 
 
 import ast
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,10 @@ import numpy as np
 import pytest
 from stage import Engines, staged
 
-from edgevoice.audio.pcm import Audio
+from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.engines import registry
+from edgevoice.engines.asr.whisper_net import WhisperNet
+from edgevoice.engines.wake import microwakeword
 from edgevoice.errors import EngineError
 from edgevoice.events import Event, TurnEnded
 from edgevoice.modelstore import ModelStore
@@ -236,3 +240,32 @@ def test_a_model_in_use_may_be_damaged_on_the_disk(store: ModelStore, tmp_path: 
         [sys.executable, "-c", LOADED_AND_LOST, str(copy)], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout) == (0, "goes on\n"), ran.stderr
+
+
+def test_a_wake_word_in_use_is_opened_again_without_the_disk(store: ModelStore, tmp_path: Path) -> None:
+    """As it is after every reopening of the microphone."""
+    word = tmp_path / "okay_nabu"
+    shutil.copytree(store.path("okay_nabu"), word)
+    engine = registry.load("wake", "microwakeword", microwakeword.Options(models=(str(word),)), store)
+    for file in word.iterdir():
+        file.unlink()
+    session = engine.open()
+    assert session.feed(Audio(np.zeros(RATE, np.int16)))
+    session.close()
+
+
+@pytest.mark.parametrize("left", [None, 1_000])
+def test_a_recogniser_whose_file_goes_says_so(left: int | None, store: ModelStore, tmp_path: Path) -> None:
+    for path in store.path("whisper-tiny.en-int8").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "embedding.bin").unlink()
+    shutil.copy(store.path("whisper-tiny.en-int8") / "embedding.bin", tmp_path)
+    net = WhisperNet(tmp_path, 1)
+    tokens = np.array([5, 40_000])
+    assert net.rows(tokens).shape == (2, 384)
+    if left is None:
+        (tmp_path / "embedding.bin").unlink()
+    else:
+        os.truncate(tmp_path / "embedding.bin", left)
+    with pytest.raises(EngineError, match=r"embedding.bin: it cannot be read any more"):
+        net.rows(tokens)

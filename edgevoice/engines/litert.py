@@ -16,12 +16,27 @@ _NOISE = re.compile(rb"INFO: ")
 _REMEDY = "it may be damaged or of another kind; fetch it again with: edgevoice models pull"
 
 
-def interpreter(path: Path, *, shape: tuple[int, ...] | None = None) -> Any:
+def content_of(path: Path) -> bytes:
+    """A model's file.
+
+    Raises:
+        ModelError: it is not there, or cannot be read.
+    """
+    if not path.is_file():
+        raise ModelError("there is no such file", place=str(path), remedy="fetch it with: edgevoice models pull")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path)) from error
+
+
+def interpreter(path: Path, *, content: bytes | None = None, shape: tuple[int, ...] | None = None) -> Any:
     """An allocated ``Interpreter`` with one thread.
 
     It uses the XNNPACK delegate: without it the streaming models here take ten times as long.
 
     Args:
+        content: of the file, where it was read before; else it is read.
         shape: of the first input, where the model leaves that open.
 
     Raises:
@@ -32,12 +47,7 @@ def interpreter(path: Path, *, shape: tuple[int, ...] | None = None) -> Any:
         "tflite_runtime.interpreter" if legacy else "ai_edge_litert.interpreter",
         distribution="tflite-runtime" if legacy else "ai-edge-litert",
     )
-    if not path.is_file():
-        raise ModelError("there is no such file", place=str(path), remedy="fetch it with: edgevoice models pull")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"it cannot be read: {error.strerror or error}", place=str(path)) from error
+    content = content_of(path) if content is None else content
     try:
         with without_noise(_NOISE):
             # Of a path it would map the file: damage to that, or another one copied over it, would end the process.

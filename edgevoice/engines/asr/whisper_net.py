@@ -99,11 +99,22 @@ class WhisperNet:
         return result
 
     def rows(self, tokens: NDArray[np.int64]) -> Float32:
-        """The tokens' rows of the embedding, which is also the output matrix: shape [tokens, width]."""
+        """The tokens' rows of the embedding, which is also the output matrix: shape [tokens, width].
+
+        Raises:
+            EngineError: its file has gone meanwhile, or has become shorter.
+        """
         result = np.empty((len(tokens), self._width), np.float32)
-        with self._embedding.open("rb") as file:  # not mapped: the graph has it in memory already
-            for at in range(self._width):
-                result[:, at] = np.fromfile(file, self._number, self.vocabulary)[tokens]
+        try:
+            with self._embedding.open("rb") as file:  # not mapped: the graph has it in memory already
+                for at in range(self._width):
+                    result[:, at] = np.fromfile(file, self._number, self.vocabulary)[tokens]
+        except (OSError, IndexError) as error:  # gone, or shorter than it was
+            raise EngineError(
+                f"it cannot be read any more: {error}",
+                place=str(self._embedding),
+                remedy="fetch it again with: edgevoice models pull",
+            ) from error
         return result if self._scales is None else result * self._scales[tokens, None]
 
 

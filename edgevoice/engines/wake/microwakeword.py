@@ -57,6 +57,8 @@ class _Manifest(msgspec.Struct):
 class _Word:
     info: WakeModel
     file: Path
+    content: bytes
+    """Of the file, from which every session makes an interpreter of its own: the disk may be damaged by then."""
 
 
 def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
@@ -67,7 +69,7 @@ def load(options: Options, store: ModelPaths) -> "MicroWakeWord":
     """
     words = [_read(name, store.path(name)) for name in options.models]
     for word in words:  # so that a damaged model is reported at the start, not at the first turn
-        stream = _Stream(word.file)
+        stream = _Stream(word)
         with litert.trial(word.file):
             stream.push(np.zeros((stream.stride, FEATURES), np.float32))
     return MicroWakeWord(words)
@@ -111,7 +113,7 @@ def _read(name: str, path: Path) -> _Word:
         threshold=manifest.micro.probability_cutoff,
         patience=manifest.micro.sliding_window_size,
     )
-    return _Word(info, file)
+    return _Word(info, file, litert.content_of(file))
 
 
 class MicroWakeWord:
@@ -132,7 +134,7 @@ class MicroWakeWord:
         return [word.info for word in self._words]
 
     def open(self) -> "MicroWakeWordSession":
-        return MicroWakeWordSession([_Stream(word.file) for word in self._words], self._frontend.MicroFrontend())
+        return MicroWakeWordSession([_Stream(word) for word in self._words], self._frontend.MicroFrontend())
 
     def close(self) -> None:
         """Nothing to give up: the interpreters belong to the sessions."""
@@ -170,14 +172,14 @@ class MicroWakeWordSession:
 class _Stream:
     """One model's interpreter, which holds the streaming state."""
 
-    def __init__(self, file: Path) -> None:
-        self._interpreter = litert.interpreter(file)
+    def __init__(self, word: _Word) -> None:
+        self._interpreter = litert.interpreter(word.file, content=word.content)
         given, result = self._interpreter.get_input_details()[0], self._interpreter.get_output_details()[0]
         shape = tuple(int(size) for size in given["shape"])
         if len(shape) != 3 or shape[0] != 1 or shape[2] != FEATURES or given["dtype"] != np.int8:
             raise ModelError(
                 f"its input is {given['dtype'].__name__} {list(shape)}, a microWakeWord model takes int8 [1, n, 40]",
-                place=str(file),
+                place=str(word.file),
                 remedy="give a streaming int8 microWakeWord model",
             )
         self._input, self._output = given["index"], result["index"]
