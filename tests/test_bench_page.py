@@ -161,6 +161,8 @@ def test_several_results_stand_side_by_side(chromium: Browser, tmp_path: Path) -
     opened(chromium, path)
     text = chromium.run("document.body.innerText")
     assert "Benchmark: before and after" in text
+    for name in ("before", "after"):
+        assert f"{name}: contention busy 4: 3.0 % of 100 blocks too late" in text.replace("\xa0", " ")
     assert chromium.run("document.querySelectorAll('.board').length") == 2
     assert chromium.run("document.querySelectorAll('#accuracy circle').length") == 6
     assert (

@@ -19,6 +19,11 @@ class Lot:
     colour: int
 
     @property
+    def full(self) -> str:
+        """The title, behind the name of its result where there are several."""
+        return ": ".join(part for part in (self.name, self.title) if part)
+
+    @property
     def short(self) -> str:
         """The title without the task, below a heading that has it."""
         return self.title.removeprefix(f"{self.series.task} ")

@@ -80,7 +80,7 @@ def _spread(lot: Lot, metric: Metric, scale: Scale) -> Row:
     p5, p25, p75 = np.percentile(values, [5, 25, 75]).tolist()
     found, middle = metric.summary, HEIGHT / 2
     told = (
-        f"{lot.title}: median {number(found.median, metric.unit)}, p95 {number(found.p95, metric.unit)}, "
+        f"{lot.full}: median {number(found.median, metric.unit)}, p95 {number(found.p95, metric.unit)}, "
         f"p99 {number(found.p99, metric.unit)}, {number(found.low, metric.unit)} to {number(found.high, metric.unit)}, "
         f"n = {found.n}"
     )

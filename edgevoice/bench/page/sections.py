@@ -119,7 +119,7 @@ def accuracy(lots: Lots) -> str:
             continue
         label = lot.short.replace(" threads", "").replace(" thread", "")
         span = f", 95 % {100 * found.interval.low:.1f} to {100 * found.interval.high:.1f} %" if found.interval else ""
-        told = f"{lot.title}: RTF {number(rtf.summary.median)}, WER {100 * found.value:.1f} %{span}, {found.n} words"
+        told = f"{lot.full}: RTF {number(rtf.summary.median)}, WER {100 * found.value:.1f} %{span}, {found.n} words"
         across = None
         if found.interval is not None:
             across = type(found.interval)(low=100 * found.interval.low, high=100 * found.interval.high)
@@ -229,7 +229,7 @@ def contention(lots: Lots) -> str:
     found = [(lot, metric) for lot in lots.of("contention") if (metric := lot.series.metrics.get("chunk_ms"))]
     if not found:
         return ""
-    missed = [f"{lot.title}: {_shares(lot.series)}" for lot, _ in found]
+    missed = [f"{lot.full}: {_shares(lot.series)}" for lot, _ in found]
     return section(
         "contention",
         "Beside busy processes",
@@ -280,7 +280,7 @@ def absent(lots: Lots) -> str:
         for one in result.absent
     ]
     failed = [
-        tag("li", text(f"{lot.name + ': ' if lot.name else ''}{lot.title}: {lot.series.state}: {lot.series.why}"))
+        tag("li", text(f"{lot.full}: {lot.series.state}: {lot.series.why}"))
         for lot in lots.series
         if lot.series.state != "measured"
     ]
