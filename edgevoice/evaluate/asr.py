@@ -15,7 +15,7 @@ from edgevoice.engines.protocols import AsrEngine, Hypothesis
 from edgevoice.evaluate import errors, lines, machine
 from edgevoice.evaluate.effort import Effort, blocks
 from edgevoice.evaluate.errors import Errors
-from edgevoice.evaluate.normalise import RULES
+from edgevoice.evaluate.normalise import RULES, mistakes
 from edgevoice.evaluate.scene import Scene, Take
 from edgevoice.modelstore import ModelStore
 
@@ -45,11 +45,7 @@ def load(manifest: Path, rule: str, limit: int | None = None) -> list[Item]:
     Raises:
         ConfigError: with every mistake, each with file and line.
     """
-
-    def check(line: _Line, path: Path) -> list[str]:
-        return [] if RULES[rule](line.text) else [f"nothing is left of the text {line.text!r} by the rule '{rule}'"]
-
-    found = lines.read_audio(manifest, _Line, limit, check)
+    found = lines.read_audio(manifest, _Line, limit, lambda line, _: mistakes(line.text, rule))
     return [Item(line.audio, path, line.text, number) for number, path, line in found]
 
 

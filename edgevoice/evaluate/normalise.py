@@ -68,3 +68,8 @@ def plain(text: str) -> str:
 
 RULES: dict[str, Callable[[str], str]] = {"english": normalise, "plain": plain, "none": lambda text: text}
 """What can be done to texts before they are compared, by name."""
+
+
+def mistakes(text: str, rule: str) -> list[str]:
+    """What is wrong with a text of a manifest: nothing is left of it to be compared."""
+    return [] if RULES[rule](text) else [f"nothing is left of the text {text!r} by the rule '{rule}'"]

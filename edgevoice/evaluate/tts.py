@@ -17,7 +17,7 @@ from edgevoice.engines.protocols import AsrEngine, TtsEngine
 from edgevoice.errors import TextError
 from edgevoice.evaluate import asr, errors, lines, machine
 from edgevoice.evaluate.errors import Errors
-from edgevoice.evaluate.normalise import RULES
+from edgevoice.evaluate.normalise import RULES, mistakes
 from edgevoice.modelstore import ModelStore
 from edgevoice.speak.phrases import clauses
 
@@ -54,11 +54,8 @@ def load(manifest: Path, rule: str, limit: int | None = None) -> list[Item]:
     Raises:
         ConfigError: with every mistake, each with file and line.
     """
-
-    def check(number: int, line: _Line) -> list[str]:
-        return [] if RULES[rule](line.text) else [f"nothing is left of the text {line.text!r} by the rule '{rule}'"]
-
-    return [Item(line.text, number) for number, line in lines.read(manifest, _Line, limit, check)]
+    found = lines.read(manifest, _Line, limit, lambda _, line: mistakes(line.text, rule))
+    return [Item(line.text, number) for number, line in found]
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
