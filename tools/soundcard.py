@@ -30,6 +30,9 @@ RATE = 48_000
 # Without rewinds a null sink works in blocks of 50 ms; with them an idle one sleeps up to two seconds.
 _NULL_SINK = f"sink_name={{name}} rate={RATE} channels=1 norewinds=1"
 
+_PRIORITY = 5
+"""Of 1 to 99: what PulseAudio takes where it may."""
+
 _SCRIPT = f"""
 load-module module-native-protocol-unix auth-anonymous=1 socket={{socket}}
 load-module module-null-sink {_NULL_SINK.format(name=MICROPHONE)}
@@ -201,6 +204,16 @@ class SoundCard:
         """The sound server hangs, and goes on."""
         assert self._daemon is not None
         self._daemon.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def hurry(self) -> bool:
+        """From now on it comes before everything else that runs, as hardware would; False where that is not allowed."""
+        assert self._daemon is not None
+        try:
+            for thread in Path(f"/proc/{self._daemon.pid}/task").iterdir():
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(_PRIORITY))
+        except PermissionError:
+            return False
+        return True
 
     def loop_back(self) -> None:
         """From now on the microphone hears what the speaker plays, as in a room."""
