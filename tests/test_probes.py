@@ -20,7 +20,7 @@ from edgevoice.engines import registry
 from edgevoice.errors import ConfigError, EngineError, GateError, ModelError
 from edgevoice.modelstore import ModelStore
 from edgevoice.quantize import probing, provenance, samples
-from edgevoice.quantize.gate import LayerNoise, Measurement, judge, measure
+from edgevoice.quantize.gate import METRICS, LayerNoise, Measurement, judge, measure
 from edgevoice.quantize.publish import publish, source_model
 
 Say = Callable[[str], Int16]
@@ -52,6 +52,7 @@ def manifest(folder: Path, *lines: dict[str, Any]) -> Path:
 
 
 def values(measurement: Measurement) -> dict[str, float]:
+    assert tuple(metric.name for metric in measurement.metrics) == METRICS[measurement.task]
     return {metric.name: metric.value for metric in measurement.metrics}
 
 

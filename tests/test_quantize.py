@@ -413,13 +413,15 @@ def test_mistakes_in_all_files_are_told_at_once(
     grammar = tmp_path / "grammar.yaml"
     grammar.write_text("intents: [")
     arguments = ["quantize", str(model), "--manifest", str(manifest), "--task", "vad", "--engine", "silero"]
+    arguments += ["--max-drop", "wer=0.1"]
     assert main([*arguments, "--calibration", str(calibration), "--grammar", str(grammar)]) == 3
     told = capsys.readouterr().err
+    assert "option --max-drop: there is no metric 'wer' for vad; there are: frame_error, missed_speech" in told
     for part in ("dev.jsonl:2: ", "dev.jsonl:3: no JSON", "calibration.jsonl:1: it has 8000", "calibration.jsonl:2: "):
         assert part in told
     assert "grammar.yaml" in told
     assert "option --grammar: it is only for intents, and this is measured for vad" in told
-    assert main([*arguments, "--limit", "1", "--calibration", str(calibration)]) == 3
+    assert main([*arguments[:-2], "--limit", "1", "--calibration", str(calibration)]) == 3
     assert "2 mistakes in the manifest" in capsys.readouterr().err
 
 

@@ -91,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         given, mistakes = None, Mistakes()
         lines: list[samples.Heard | samples.Written] = []
         with mistakes:
+            gate.check_limits(about.task, gate.METRICS[about.task], max_drop)
+        with mistakes:
             lines, set_ = samples.load(LINES[about.task], args.manifest, args.limit)
         if args.calibration is not None:
             with mistakes:

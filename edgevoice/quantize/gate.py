@@ -11,6 +11,7 @@ import msgspec
 
 from edgevoice.errors import ConfigError, GateError
 from edgevoice.modelfiles import Progress
+from edgevoice.quantize.metric import METRICS as METRICS
 from edgevoice.quantize.metric import Measurement as Measurement
 from edgevoice.quantize.metric import Metric as Metric
 from edgevoice.quantize.metric import Task as Task
@@ -242,18 +243,29 @@ def _between(before: Measurement, after: Measurement, metric: Metric) -> tuple[f
     return round(low, 6) + 0.0, round(high, 6) + 0.0
 
 
-def _limits(before: Measurement, max_drop: float | Mapping[str, float] | None) -> dict[str, float]:
-    named = dict(max_drop) if isinstance(max_drop, Mapping) else {} if max_drop is None else {ALL_SHARES: max_drop}
-    share = named.pop(ALL_SHARES, MAX_DROP)
-    known = [metric.name for metric in before.metrics]
-    for name, limit in [(ALL_SHARES, share), *named.items()]:
+def check_limits(task: Task, known: Sequence[str], max_drop: Mapping[str, float]) -> None:
+    """
+    Args:
+        known: names of the metrics that there are.
+        max_drop: as for ``judge``.
+
+    Raises:
+        ConfigError: it names a metric that there is not, or is negative or no number.
+    """
+    for name, limit in max_drop.items():
         if name != ALL_SHARES and name not in known:
             raise ConfigError(
-                f"there is no metric '{name}' for {before.task}",
+                f"there is no metric '{name}' for {task}",
                 place="option --max-drop",
                 remedy=f"there are: {', '.join(known)}",
             )
         if not 0.0 <= limit < float("inf"):
             raise ConfigError(f"{limit} is no drop that could be allowed", place="option --max-drop")
+
+
+def _limits(before: Measurement, max_drop: float | Mapping[str, float] | None) -> dict[str, float]:
+    named = dict(max_drop) if isinstance(max_drop, Mapping) else {} if max_drop is None else {ALL_SHARES: max_drop}
+    check_limits(before.task, [metric.name for metric in before.metrics], named)
+    share = named.pop(ALL_SHARES, MAX_DROP)
     default = {"share": share, "dB": MAX_DISTANCE, "per hour": MAX_ALARMS}
     return {metric.name: named.get(metric.name, default[metric.unit]) for metric in before.metrics}

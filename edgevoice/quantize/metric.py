@@ -13,6 +13,14 @@ from edgevoice.modelcatalog import Sha256
 
 Task = Literal["asr", "intents", "wake", "vad", "tts"]
 Unit = Literal["share", "dB", "per hour"]
+METRICS: dict[Task, tuple[str, ...]] = {
+    "asr": ("wer",),
+    "intents": ("strict_accuracy",),
+    "wake": ("misses", "misses_at_threshold", "false_alarms"),
+    "vad": ("frame_error", "missed_speech"),
+    "tts": ("mel_cepstral_distance", "wer"),
+}
+"""What the probe of each task gives, the one that counts most first."""
 
 _TAIL = 0.025
 """Beyond each end of a 95 % interval."""
