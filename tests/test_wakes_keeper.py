@@ -21,9 +21,10 @@ from edgevoice.engines import registry
 from edgevoice.engines.protocols import WakeScore
 from edgevoice.errors import DaemonError, OutputError
 from edgevoice.evaluate.recording import read
-from edgevoice.events import ReloadRejected
+from edgevoice.events import ReloadRejected, TurnEnded, Wake
 from edgevoice.flow.worker import Inline, at_once
 from edgevoice.health.protocol import VERBS
+from edgevoice.listen.own import OwnVoice
 from edgevoice.listen.spot import Scorer, Spotter
 from edgevoice.listen.wake import Detection
 from edgevoice.modelstore import ModelStore
@@ -190,6 +191,52 @@ def test_that_was_wrong_by_voice(
 
     asyncio.run(go())
     assert [each["label"] for each in found(tmp_path)] == labels
+
+
+def test_how_another_turn_ended_is_not_how_its_turn_did(tmp_path: Path) -> None:
+    """The talk key was pushed between the decision and the turn that it begins."""
+
+    async def go() -> None:
+        engine, keeps = FakeWake(), Keeper()
+        config = configured(f"detection.keep.folder={tmp_path}")
+        keeps.use(await keeper.place(config, engine, ModelStore()))
+        scorer = await Scorer.open((Inline(), engine), None)
+        spotter = Spotter(scorer, engine, config.detection, None)
+        audio = perform("." * 30)
+        at_once(scorer.feed(audio))
+        keeps.decided(spotter, Detection(engine.models[0], 0.9, 2 * RATE), accepted=True)
+        keeps.heard(scorer, audio)
+        keeps.observe(Wake(at=0, by="push", model="", phrase="", score=1.0))
+        keeps.observe(TurnEnded(at=0, outcome="interrupted"))
+        keeps.observe(Wake(at=0, by="word", model="computer", phrase="Computer", score=0.9))
+        keeps.observe(TurnEnded(at=0, outcome="answered"))
+        await keeps.close()
+
+    asyncio.run(go())
+    assert [each["outcome"] for each in found(tmp_path)] == ["answered"]
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_it_is_told_whether_the_assistant_spoke(tmp_path: Path, over: bool) -> None:
+    class Own(OwnVoice):
+        def __init__(self) -> None:
+            pass
+
+        def over_reply(self, position: int) -> bool:
+            return over and position == 2 * RATE
+
+    async def go() -> None:
+        engine, keeps = FakeWake(), Keeper()
+        config = configured(f"detection.keep.folder={tmp_path}")
+        keeps.use(await keeper.place(config, engine, ModelStore()))
+        scorer = await Scorer.open((Inline(), engine), None)
+        spotter = Spotter(scorer, engine, config.detection, None, own=Own())
+        at_once(scorer.feed(perform("." * 30)))
+        keeps.decided(spotter, Detection(engine.models[0], 0.9, 2 * RATE), accepted=True)
+        await keeps.close()
+
+    asyncio.run(go())
+    assert [each["over_reply"] for each in found(tmp_path)] == [over]
 
 
 def test_that_was_wrong_while_nothing_is_kept(engines: Engines) -> None:

@@ -178,6 +178,13 @@ def test_the_second_look_is_taken_again_and_its_threshold_tried(tmp_path: Path) 
     assert [each.key for each in report.better()] == ["detection.verify.threshold"]
 
 
+def test_what_was_decided_over_a_reply_is_not_counted(tmp_path: Path) -> None:
+    found = [*room(tmp_path, (0.9,), (0.6,)), write(tmp_path, 50, 0.7, "wrong", over_reply=True)]
+    report = tuned(found)
+    assert report.over_reply == 1
+    assert report.words[0].not_said == 1
+
+
 def test_what_was_said_before_is_another_wake(tmp_path: Path) -> None:
     found = write(tmp_path, 0, 0.3, "wrong", kind="refused", accepted=False)
     sound = read(found.audio).samples.copy()
@@ -344,6 +351,7 @@ def test_what_cannot_be_counted_is_listed(home: Path, capsys: pytest.CaptureFixt
     write(folder, 45, 0.9, "right", word="", kind="missed", score=None)
     write(folder, 46, 0.9, "right", model="another")
     write(folder, 47, 0.9, "right", score=0.87)
+    write(folder, 48, 0.9, "wrong", over_reply=True)
     (folder / "notes.txt").touch()
     (folder / "20261123T080048.000Z-answered.json").write_text("{}")
     assert wake("tune") == 0
@@ -358,6 +366,7 @@ def test_what_cannot_be_counted_is_listed(home: Path, capsys: pytest.CaptureFixt
         "right --word NAME",
         "1 were kept with another model",
         "1 do not give the score again",
+        "1 kept while the assistant spoke",
         "said: 12; not said: 2",
     ):
         assert text in told

@@ -129,6 +129,8 @@ def _text(report: "Report", *, applies: bool) -> Iterator[str]:
         yield "Nothing was kept of the wake words that are listened for."
     for name, count in report.not_configured.items():
         yield f"{count} kept of '{name}', which is not listened for: not counted"
+    if report.over_reply:
+        yield f"{report.over_reply} kept while the assistant spoke, when other rules decide: not counted"
     for path in report.nameless:
         yield f"not counted: {path}: which word was missed? edgevoice wake label {path} right --word NAME"
     for cause in report.broken:
@@ -150,8 +152,8 @@ def _word(word: "Word", hours: float) -> Iterator[str]:
         yield f"  {word.other_model} were kept with another model, and are heard with the one of today"
     if word.differing:
         yield (
-            f"  {len(word.differing)} do not give the score again that they were kept with (another patience, a gap in "
-            f"the sound, or a reply meanwhile): {', '.join(Path(path).name for path in word.differing[:3])}"
+            f"  {len(word.differing)} do not give the score again that they were kept with (another patience, or a gap "
+            f"in the sound): {', '.join(Path(path).name for path in word.differing[:3])}"
         )
     yield ""
     yield from _table(word)

@@ -180,7 +180,9 @@ class Spotter:
             if not found.doubtful:
                 yield found
                 continue
-            if self._over_reply(found):
+            if self.over_reply(found.at) and found.score >= self.detector.threshold(found.model):
+                # In what is left of a reply the recogniser hears other words, too, and refuses what is no sentence of
+                # its own.
                 self.detector.accept(found)
                 yield replace(found, doubtful=False)
                 continue
@@ -192,14 +194,9 @@ class Spotter:
             else:
                 self._refused(seen)
 
-    def _over_reply(self, found: Detection) -> bool:
-        """Whether it is a wake without a second look: in what is left of a reply the recogniser hears other words, too,
-        and refuses what is no sentence of its own."""
-        return (
-            self._own is not None
-            and self._own.over_reply(found.at)
-            and found.score >= self.detector.threshold(found.model)
-        )
+    def over_reply(self, position: int) -> bool:
+        """Whether something was played at a capture index: see ``Echoless.over_reply``. Other rules decide then."""
+        return self._own is not None and self._own.over_reply(position)
 
     async def _ask(self, found: Detection) -> float | None:
         assert self._verifier is not None

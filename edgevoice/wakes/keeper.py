@@ -190,6 +190,7 @@ class Keeper:
             confidence=found.confidence,
             threshold=spotter.detector.threshold(found.model),
             loose=spotter.detector.loose(found.model),
+            over_reply=spotter.over_reply(found.at),
             model=self._place.digests.get(found.model.name, ""),
         )
         if accepted:

@@ -49,6 +49,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Capture index of the sample after the last one that decided it."""
     heard: Annotated[float, msgspec.Meta(ge=0.0)]
     """Seconds that were listened to since the one kept before, or since the start."""
+    over_reply: bool = False
+    """The assistant spoke meanwhile."""
     outcome: str | None = None
     """How the turn ended."""
     label: Label | None = None

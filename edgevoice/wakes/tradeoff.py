@@ -97,6 +97,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Missed ones of which it is not said which word it was."""
     not_configured: Mapping[str, int]
     """Kept wakes of words that are not listened for, by word."""
+    over_reply: int
+    """Of these words, decided while the assistant spoke: what it said decided, too, so they are not counted."""
     broken: tuple[str, ...]
     """What is wrong with those that could not be heard."""
 
@@ -139,7 +141,8 @@ def tune(
     """
     listened = [word.name for word in engines[0].models]
     hours = sum(each.kept.heard for each in found) / 3600
-    ours = [each for each in found if each.kept.word in {word.name for word in words}]
+    of_words = [each for each in found if each.kept.word in {word.name for word in words}]
+    ours = [each for each in of_words if not each.kept.over_reply]
     wrong, benches, done = list(broken), list[_Bench](), 0
     for word in words:
         bench = _Bench(Judge(engines[0], word, options, engines[1]), word, options, digests.get(word.name, ""))
@@ -161,6 +164,7 @@ def tune(
         look=_look(benches, options, hours),
         nameless=tuple(str(each.path) for each in found if not each.kept.word),
         not_configured={name: others.count(name) for name in sorted(set(others))},
+        over_reply=len(of_words) - len(ours),
         broken=tuple(wrong),
     )
 
