@@ -179,11 +179,13 @@ def _busiest_thread(pid: int) -> int:
     polling = set()
     for _ in range(200):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            worked.setdefault(int(task.name), []).append(int((task / "schedstat").read_text().split()[0]))
-            if "poll" in (task / "wchan").read_text():
-                polling.add(int(task.name))
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends at this moment
+                worked.setdefault(int(task.name), []).append(int((task / "schedstat").read_text().split()[0]))
+                if "poll" in (task / "wchan").read_text():
+                    polling.add(int(task.name))
         time.sleep(0.02)
-    spent = {task: ticks[-1] - ticks[0] for task, ticks in worked.items() if task not in polling | {pid}}
+    lasting = {task: ticks for task, ticks in worked.items() if len(ticks) == 200 and task not in polling | {pid}}
+    spent = {task: ticks[-1] - ticks[0] for task, ticks in lasting.items()}
     return max(spent, key=lambda task: spent[task])
 
 
