@@ -24,6 +24,7 @@ from edgevoice.waketrain.voices import Voice
 from edgevoice.waketrain.work import Work, tidy
 
 TINY = Amounts(phrase=27, talk=3, near=3, words=3, noise=1)
+SMALL = Amounts(phrase=3, talk=3, near=3, words=3, noise=1)
 LEXICON = {"table": "tAbl", "mingle": "mINgl", "banjo": "banjo", "bongo": "bANgo", "window": "wIndo"}
 
 
@@ -114,20 +115,21 @@ def test_another_seed_gives_another_word_and_takes_no_piece_of_the_first(
     assert output.read_bytes() != whole.read_bytes()
 
 
-def test_another_word_takes_what_is_the_same_for_all(whole: Path, front: Front, tmp_path: Path) -> None:
-    cache = whole.with_name("cache")
+def test_another_word_takes_what_is_the_same_for_all(front: Front, tmp_path: Path) -> None:
+    cache = tmp_path / "shared"
+    train(Task(("bingo",), 3, SMALL), VOICES, front, tmp_path / "bingo.tflite", Bar(), cache=cache)
     before = {path: path.stat().st_mtime_ns for path in pieces(cache)}
-    train(Task(("bongo",), 3, TINY), VOICES, front, tmp_path / "bongo.tflite", Bar(), cache=cache)
+    train(Task(("bongo",), 3, SMALL), VOICES, front, tmp_path / "bongo.tflite", Bar(), cache=cache)
     more = [path for path in pieces(cache) if path not in before]
     assert {path.name.split("-")[0] for path in more} == {"phrase", "near"}
     assert all(path.stat().st_mtime_ns == when for path, when in before.items())
-    train(Task(("bongo",), 3, TINY), VOICES, front, tmp_path / "alone.tflite", Bar(), cache=tmp_path / "cache")
+    train(Task(("bongo",), 3, SMALL), VOICES, front, tmp_path / "alone.tflite", Bar(), cache=tmp_path / "own")
     assert (tmp_path / "alone.tflite").read_bytes() == (tmp_path / "bongo.tflite").read_bytes()
 
 
 def test_recordings_without_the_phrase_do_not_hold_it(front: Front, tmp_path: Path) -> None:
     """Words of chance may be the phrase, or hold it."""
-    amounts = Amounts(phrase=1, talk=20, near=4, words=20, noise=1)
+    amounts = Amounts(phrase=1, talk=12, near=1, words=12, noise=1)
 
     def made(words: tuple[str, ...], kind: str) -> dict[str, Any]:
         works = dict.fromkeys(KINDS, Work(tmp_path, {"words": words}))
@@ -141,11 +143,12 @@ def test_recordings_without_the_phrase_do_not_hold_it(front: Front, tmp_path: Pa
         assert held and set(everything["item"]) - set(rest["item"]) == held
 
 
-def test_own_recordings_count_and_nothing_of_them_is_kept(whole: Path, front: Front, tmp_path: Path) -> None:
-    said = tones("bingo", np.random.default_rng(0))
-    task = Task(("bingo",), 3, TINY, own=(said,), against=(said,))
-    train(task, VOICES, front, tmp_path / "bingo.tflite", Bar(), cache=tmp_path / "cache")
-    assert (tmp_path / "bingo.tflite").read_bytes() != whole.read_bytes()
+def test_own_recordings_count_and_nothing_of_them_is_kept(front: Front, tmp_path: Path) -> None:
+    said, cache = tones("bingo", np.random.default_rng(0)), tmp_path / "cache"
+    train(Task(("bingo",), 3, SMALL), VOICES, front, tmp_path / "without.tflite", Bar(), cache=cache)
+    task = Task(("bingo",), 3, SMALL, own=(said,), against=(said,))
+    train(task, VOICES, front, tmp_path / "bingo.tflite", Bar(), cache=cache)
+    assert (tmp_path / "bingo.tflite").read_bytes() != (tmp_path / "without.tflite").read_bytes()
     assert json.loads((tmp_path / "bingo.json").read_text())["recipe"]["own"]
     assert not [path for path in pieces(tmp_path / "cache") if path.name.startswith(("own", "against"))]
 
