@@ -9,6 +9,7 @@ import pytest
 from edgevoice.audio.pcm import RATE, Audio, Float32, concatenate, from_float32
 from edgevoice.audio.played import Played, Reference
 from edgevoice.listen.echo import BLOCK, LENGTH, LOUDER, REMEMBERED, WAIT, Canceller, Echoless
+from edgevoice.listen.own import EXPLAINED
 
 PIECE = RATE // 50
 """Of microphone and loudspeaker."""
@@ -213,6 +214,17 @@ def test_more_is_heard_than_the_echo_explains_where_a_person_speaks() -> None:
     room.pieces(5)
     assert room.echoless.unexplained(4 * RATE, 5 * RATE) > 3 * room.echoless.unexplained(3 * RATE, 4 * RATE) > 0
     assert room.echoless.unexplained(5 * RATE - REMEMBERED - RATE, 5 * RATE - REMEMBERED - 1) == 0, "long ago"
+
+
+def test_an_echo_that_was_mistaken_is_no_person() -> None:
+    def path(played: Float32) -> Float32:
+        heard = echo_of(played, 900)
+        heard[4 * RATE :] = np.roll(heard, 200)[4 * RATE :]
+        return heard
+
+    room = Room(talk(6, 0), path, 8)
+    room.pieces(4.25)
+    assert 0 < room.echoless.unexplained(4 * RATE, 4 * RATE + RATE // 16) < EXPLAINED
 
 
 def test_without_cancelling_it_is_known_what_was_played() -> None:

@@ -11,7 +11,8 @@ during which the machine stood still, is said again. ``--set detection.playback.
 ``--set detection.playback.own_voice=false`` lets it take its own voice for a person.
 
 The level of the echo is that of the loudest frame of 2048 samples against the person's loudest, in dB. A line of JSON
-for each: how many replies woke it ("self") and of how many persons it woke by ("heard"), and which did not.
+for each: how many replies woke it ("self"), how many persons did ("heard"), which, and how often sound was lost
+because the machine was busy ("overruns"): then the figures are worth little.
 """
 
 import argparse
@@ -146,6 +147,10 @@ class Room:
         self._until(lambda: daemon.count("turnended") >= ended + 1 + woken, 10.0)
         return woken
 
+    def overruns(self) -> int:
+        """How often sound was lost because the machine did not keep up."""
+        return self._daemon.count("overrun")
+
     def _wakes(self) -> int:
         return sum(event["event"] == "wake" and event["model"] == "alexa" for event in self._daemon.events)
 
@@ -162,7 +167,7 @@ class Room:
 def measure(room: Room, said: list[str], replies: list[Float32], people: list[Float32], level: float) -> dict[str, Any]:
     """The row of a level."""
     own, missed = [], []
-    room.again = 0
+    room.again, overruns = 0, room.overruns()
     for number, (text, reply, person) in enumerate(zip(said, replies, people, strict=True)):
         wanted = np.sqrt(loudest(reply) * GAIN**2 / 10 ** (level / 10) / loudest(person))
         person = np.clip(person * np.float32(wanted), -1, 1)
@@ -185,6 +190,7 @@ def measure(room: Room, said: list[str], replies: list[Float32], people: list[Fl
         "self_in": own,
         "missed_in": missed,
         "again": room.again,
+        "overruns": room.overruns() - overruns,
     }
 
 
