@@ -173,7 +173,7 @@ def test_a_work_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     [
         ("", "empty"),
         (" ,. ", "empty"),
-        ("привет компьютер", "cyrillic letters"),
+        ("привет компьютер", "English letters alone"),
         ("hello 42", "English letters alone"),
         (" ".join(["word"] * 60), "60 words"),
         ("supercalifragilisticexpialidocious", "takes longer to say"),

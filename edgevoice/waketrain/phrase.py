@@ -1,10 +1,10 @@
 """Whether a phrase can be a wake word, and whether it makes a good one."""
 
-from edgevoice.engines.tts.script import check_latin
 from edgevoice.errors import TextError
 from edgevoice.evaluate.wake import spoken
 from edgevoice.think.sounds import pronounce
 
+PLACE = "the wake phrase"
 WORDS = 5
 LONGEST = 20
 """Sounds of a phrase. A window is 2 s, and slow speech has 11 sounds a second."""
@@ -30,29 +30,26 @@ def parse(text: str) -> list[str]:
     """
     words = spoken(text.replace("'", "")).split()
     if not words:
-        raise TextError(
-            "the phrase is empty", place="wake train", remedy='type what shall be said, as in "hey computer"'
-        )
-    check_latin(text, "of the training")
+        raise TextError("it is empty", place=PLACE, remedy='type what shall be said, as in "hey computer"')
     if strange := [word for word in words if not word.isascii() or not word.isalpha()]:
         raise TextError(
             f"'{strange[0]:.40}' is not written in English letters alone",
-            place="wake train",
+            place=PLACE,
             remedy="write the phrase as an English reader would say it, numbers as words",
         )
     sounds = [pronounce(word) for word in words]
     if len(words) > WORDS or sum(map(len, sounds)) > LONGEST:
         raise TextError(
-            f"the phrase has {len(words)} words and {sum(map(len, sounds))} sounds, which takes longer to say than the "
+            f"it has {len(words)} words and {sum(map(len, sounds))} sounds, which takes longer to say than the "
             "2 s that are listened to at a time",
-            place="wake train",
+            place=PLACE,
             remedy=f"take at most {WORDS} words and {LONGEST} sounds; two or three words are best",
         )
     for word, heard in zip(words, sounds, strict=True):
         if not VOWELS & set(heard):
             raise TextError(
                 f"'{word}' cannot be pronounced: it has no vowel",
-                place="wake train",
+                place=PLACE,
                 remedy="write it as it is said, for example 'tee vee' for 'tv'",
             )
     return words
