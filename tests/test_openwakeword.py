@@ -112,6 +112,11 @@ def test_models_of_another_kind(tmp_path: Path, store: ModelStore) -> None:
         embedding.Front(tmp_path)
 
 
+def test_a_word_of_this_engine_is_told_apart_by_the_other(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="are for the engine 'openwakeword'"):
+        microwakeword.load(microwakeword.Options(models=(str(made(tmp_path / "hey_lamp.onnx")),)), ModelStore())
+
+
 def test_words_share_the_features(tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [made(tmp_path / f"word{number}.onnx") for number in range(4)]
     engine = openwakeword.load(openwakeword.Options(models=tuple(map(str, files))), store)

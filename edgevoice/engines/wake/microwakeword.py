@@ -79,6 +79,12 @@ def _read(name: str, path: Path) -> _Word:
     if path.is_dir():
         path = path / f"{name.rstrip('/').rpartition('/')[2].partition('@')[0]}.json"  # NAME@VERSION
     remedy = "see https://esphome.io/components/micro_wake_word for the format (version 2)"
+    if path.is_file() and path.suffix in (".tflite", ".onnx"):
+        raise ModelError(
+            "it is a network, a word of this engine is named by its JSON file",
+            place=str(path),
+            remedy="give that; words of openWakeWord or of 'edgevoice wake train' are for the engine 'openwakeword'",
+        )
     try:
         manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
     except msgspec.ValidationError as error:
