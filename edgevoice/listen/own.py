@@ -22,7 +22,7 @@ SCORES = 0.05
 """Score of what is played from which on it may be a wake word: far less than wakes, as the room changes the score."""
 SAID = int(0.7 * RATE)
 """Samples in which a wake word is said, in which what was heard is compared with the echo."""
-EXPLAINED = 3.0
+EXPLAINED = 4.0
 """So many times the echo that may be left is still taken for nothing but the echo. Where the assistant said the word,
 on a virtual sound card and as loud as a person, it was 0.9 times at most in 7 replies alone, and 6 times or more in 3
 of 4 with a person at the same time."""
