@@ -15,10 +15,9 @@ import sys
 import time
 from typing import Any, Final
 
-from tools.spoken import WAKE
 from tools.faultscene import Scene, scene
 from tools.soundcard import virtual_sound_card
-from tools.spoken import speak
+from tools.spoken import WAKE, speak
 
 COMMAND: Final = "turn on the light in the kitchen."
 WITHIN: Final = 25.0
