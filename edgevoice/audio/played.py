@@ -77,6 +77,8 @@ class Reference:
         self._played = played
         self._origin: float | None = None
         """When sample 0 was captured, by the pieces that came soonest: none comes before it was captured."""
+        self.late = 0.0
+        """Seconds by which the last piece of what is heard came later than the soonest: how far listening is behind."""
         self._heard = 0
         self._converter: Converter | None = None
         self._samples: Float32 = np.zeros(0, np.float32)
@@ -98,6 +100,7 @@ class Reference:
             self._converter = None
         else:
             self._origin = min(self._origin + SLIP * len(audio) / RATE, origin)
+        self.late = origin - self._origin
         self._heard = audio.end
         for piece in self._played.take():
             self._add(piece, self._origin)

@@ -45,6 +45,8 @@ LEAK = 0.1
 WAIT = int(0.1 * RATE)
 """Samples of what is heard that wait at most until it is known what was played meanwhile: the threads of a busy machine
 are late by some hundredths of a second."""
+BEHIND = 0.5
+"""Seconds that listening may be behind; then the echo stays in, as hearing the next sound at all comes first."""
 LOUDER = 12
 """So many steps in a row, a tenth of a second, may be louder without what is taken for the echo than with it: then the
 device has stumbled, and the path is not the one that was learned."""
@@ -185,7 +187,7 @@ class Echoless:
             self._since = audio.start
         rest, self._rest = self._rest, None
         waiting = rest is not None and rest.end == audio.start
-        if not (speaking and self.cancel):
+        if not (speaking and self.cancel and reference.late < BEHIND):
             return concatenate([rest, audio]) if waiting and rest is not None else audio
         canceller = self._canceller = self._canceller or Canceller()
         if not waiting:
