@@ -81,17 +81,19 @@ def _write(descriptor: int, data: bytes) -> None:
             data = data[os.write(descriptor, data) :]
 
 
-def test_blocks_follow_each_other_on_one_clock(opened: Callable[[], Opened]) -> None:
+def test_blocks_follow_each_other_on_one_clock(opened: Callable[[], Opened], request: pytest.FixtureRequest) -> None:
+    late = request.node.callspec.id == "late ear"  # for which time has passed before the first sound
+
     async def main() -> None:
         async with opened() as source:
             at = 0
-            sizes = []
+            sizes: list[int] = []
             async with contextlib.aclosing(source.blocks()) as blocks:
                 async for block in blocks:
                     assert block.rate == RATE
                     assert block.samples.dtype == np.int16
                     assert block.samples.ndim == 1
-                    assert block.start == at
+                    assert block.start == at or (late and not sizes)
                     at = block.end
                     sizes.append(len(block))
                     if at >= RATE * 2:

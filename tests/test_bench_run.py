@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -92,7 +93,8 @@ def test_every_peer_has_what_a_peer_needs() -> None:
 
 @pytest.mark.parametrize("name", peers.PEERS)
 def test_a_peer_that_is_not_installed_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    for package in ("faster_whisper", "vosk", "sherpa_onnx", "pocketsphinx", "piper", "openwakeword"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it could not be found
     with pytest.raises(EngineMissingError, match="not installed"):
         Theirs(name, None, 1)()
 

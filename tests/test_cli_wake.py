@@ -9,7 +9,7 @@ from edgevoice.__main__ import main
 
 def test_a_phrase_that_cannot_be_one_ends_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["wake", "train", "  "]) == 9
-    assert "the phrase is empty" in capsys.readouterr().err
+    assert "the wake phrase: it is empty" in capsys.readouterr().err
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
