@@ -8,7 +8,7 @@ import pytest
 
 from edgevoice.audio.pcm import RATE, Audio, Float32, concatenate, from_float32
 from edgevoice.audio.played import Played, Reference
-from edgevoice.listen.echo import BEHIND, BLOCK, LENGTH, LOUDER, REMEMBERED, WAIT, Canceller, Echoless
+from edgevoice.listen.echo import BEHIND, BLOCK, CAUGHT_UP, LENGTH, LOUDER, REMEMBERED, WAIT, Canceller, Echoless
 from edgevoice.listen.own import EXPLAINED
 
 PIECE = RATE // 50
@@ -237,21 +237,29 @@ def test_without_cancelling_it_is_known_what_was_played() -> None:
     assert np.abs(np.correlate(said[: RATE // 2], room.played[2 * RATE : 2 * RATE + RATE // 2], "full")).max() > 1
 
 
-def test_where_listening_is_behind_the_echo_stays_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_listening_is_behind_the_echo_stays_in_until_it_has_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
     room = Room(talk(7, 0), lambda played: echo_of(played, 900), 9)
     room.pieces(4)
-    clean, now = room.echoless.clean, room.now
+    clean = room.echoless.clean
 
-    def later(audio: Audio) -> Audio:
+    def heard_late(until: float, by: float) -> bool:
+        """Whether the echo is left in, up to then, where each piece comes so many seconds late."""
+        start = room.now
+
+        def later(audio: Audio) -> Audio:
+            with monkeypatch.context() as patch:
+                patch.setattr(room, "now", room.now + int(by * RATE))
+                return clean(audio)
+
         with monkeypatch.context() as patch:
-            patch.setattr(room, "now", room.now + int(1.1 * BEHIND * RATE))
-            return clean(audio)
+            patch.setattr(room.echoless, "clean", later)
+            late = concatenate(room.pieces(until)).since(start)
+        return np.array_equal(late.samples, from_float32(room.heard[late.start : late.end], RATE).samples)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(room.echoless, "clean", later)
-        late = concatenate(room.pieces(5)).since(now)
-    assert np.array_equal(late.samples, from_float32(room.heard[late.start : late.end], RATE).samples)
-    assert room.level(concatenate(room.pieces(7)).since(6 * RATE)) < -6
+    assert heard_late(5.0, 1.1 * BEHIND)
+    assert heard_late(5.5, 1.5 * CAUGHT_UP)
+    assert not heard_late(6.0, 0.5 * CAUGHT_UP)
+    assert room.level(concatenate(room.pieces(7.5)).since(int(6.5 * RATE))) < -6
 
 
 def test_a_gap_in_what_is_heard_begins_a_new_step() -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Iterator
 import numpy as np
 import pytest
 
-from edgevoice.audio.pcm import Audio
+from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.errors import AudioError
 from edgevoice.flow.channel import Channel
-from edgevoice.flow.hub import Hub
+from edgevoice.flow.hub import TURN, Hub
 from edgevoice.flow.worker import Worker
 
 
@@ -21,13 +21,15 @@ class Blocks:
         self.lossless = lossless
         self.eager = True
         self.given = 0
+        self.pause = not lossless
+        """Like a device that has no more at hand."""
         self._numbers = [number for number in range(count) if number not in missing]
 
     async def blocks(self) -> AsyncGenerator[Audio, None]:
         for number in self._numbers:
             self.given += 1
             yield Audio(np.full(100, number, np.int16), start=number * 100)
-            if not self.lossless:
+            if self.pause:
                 await asyncio.sleep(0)
 
     async def close(self) -> None:
@@ -239,6 +241,21 @@ def test_live_tap_drops_the_oldest_and_says_so() -> None:
         await hub.run()
         assert [(audio.start, audio.end) async for audio in tap] == [(700, 1000)]
         assert dropped == [0, 100, 200, 300, 400, 500, 600]
+
+    asyncio.run(go())
+
+
+def test_a_device_with_a_backlog_leaves_the_others_their_turn() -> None:
+    async def go() -> None:
+        source = Blocks(200, lossless=False)
+        source.pause = False
+        hub = Hub(source, preroll=100, on_gap=no_gap)
+        dropped: list[Audio] = []
+        tap = hub.tap(capacity=2 * TURN / RATE, on_drop=dropped.append)
+        pump = asyncio.ensure_future(hub.run())
+        assert sum([len(audio) async for audio in tap]) == 200 * 100
+        assert not dropped
+        await pump
 
     asyncio.run(go())
 

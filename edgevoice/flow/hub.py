@@ -15,6 +15,10 @@ from edgevoice.audio.pcm import RATE, Audio, concatenate
 from edgevoice.audio.source import AudioSource
 from edgevoice.errors import AudioError
 
+TURN = RATE // 10
+"""Samples of a device that always has more at hand, as listening is behind, after which others get their turn.
+Otherwise nobody would take the audio before it is lost."""
+
 
 class Tap:
     """One listener's view of the stream: an async iterator over everything that has come since it was last asked, in
@@ -160,10 +164,15 @@ class Hub:
         Raises:
             AudioError: the source failed.
         """
+        since = 0
         try:
             async for audio in self._source.blocks():
+                since += len(audio)
                 if self.lossless:
                     await self._free.wait()
+                elif since >= TURN:
+                    since = 0
+                    await asyncio.sleep(0)
                 audio = self.clean(audio)
                 if audio.start > self.position:
                     self._on_gap(audio.start - self.position, audio.start)

@@ -46,7 +46,9 @@ WAIT = int(0.1 * RATE)
 """Samples of what is heard that wait at most until it is known what was played meanwhile: the threads of a busy machine
 are late by some hundredths of a second."""
 BEHIND = 0.5
-"""Seconds that listening may be behind; then the echo stays in, as hearing the next sound at all comes first."""
+"""Seconds that listening may be behind; then the echo stays in, as hearing the next sound at all comes first ..."""
+CAUGHT_UP = 0.1
+"""... until it is only so far behind. Otherwise it would be half a second late as long as a reply lasts."""
 LOUDER = 12
 """So many steps in a row, a tenth of a second, may be louder without what is taken for the echo than with it: then the
 device has stumbled, and the path is not the one that was learned."""
@@ -173,6 +175,7 @@ class Echoless:
         self._rest: Audio | None = None
         """What waits to fill a step."""
         self._speaking = False
+        self._behind = False
         self._energies: deque[tuple[int, float, float, float]] = deque()
         """Of the last steps: where they end, the energy that was left, how much of that may be echo, and how much of
         what was taken for the echo was not in what was heard."""
@@ -187,7 +190,8 @@ class Echoless:
             self._since = audio.start
         rest, self._rest = self._rest, None
         waiting = rest is not None and rest.end == audio.start
-        if not (speaking and self.cancel and reference.late < BEHIND):
+        self._behind = reference.late >= (CAUGHT_UP if self._behind else BEHIND)
+        if self._behind or not (speaking and self.cancel):
             return concatenate([rest, audio]) if waiting and rest is not None else audio
         canceller = self._canceller = self._canceller or Canceller()
         if not waiting:
