@@ -2,7 +2,10 @@
 
 import json
 import os
+import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from edgevoice.engines.wake.embedding import Front
 from edgevoice.errors import AudioError, ConfigError, OutputError, TextError
 from edgevoice.modelstore import ModelStore
 from edgevoice.waketrain import material, network, phrase, recordings, tflite
-from edgevoice.waketrain.curve import curve, peaks, share
+from edgevoice.waketrain.curve import curve, peaks, share, shortcomings
 from edgevoice.waketrain.material import KINDS, Amounts, Task, Workshop
 from edgevoice.waketrain.near import confusable, edits, near
 from edgevoice.waketrain.train import train
@@ -80,7 +83,8 @@ def test_a_word_is_a_file_that_the_engine_reads(whole: Path, front: Front) -> No
     card = json.loads(whole.with_suffix(".json").read_text())
     assert (word.info.name, word.info.phrase, word.info.patience) == ("bingo", "bingo", card["patience"])
     assert word.info.threshold == card["thresholds"]["0.5"]
-    assert {"100", "10", "5", "1", "0.5", "0.1"} == set(card["thresholds"])
+    assert {"100", "10", "5", "1", "0.5", "0.1"} == set(card["thresholds"]) == set(card["missed"])
+    assert "too few" in card["warnings"][0]
     assert word.info.loose == card["thresholds"]["100"]
     assert card["recipe"]["voices"] == ["tones"] and card["seed"] == 3 and card["versions"]["edgevoice"]
     assert 0 <= word.score(front.before) <= 1
@@ -132,9 +136,9 @@ def test_recordings_without_the_phrase_do_not_hold_it(front: Front, tmp_path: Pa
     amounts = Amounts(phrase=1, talk=12, near=1, words=12, noise=1)
 
     def made(words: tuple[str, ...], kind: str) -> dict[str, Any]:
-        works = dict.fromkeys(KINDS, Work(tmp_path, {"words": words}))
-        shop = Workshop(Task(words, 3, amounts), VOICES, front, works)
-        return {each: shop.do(each, number) for each, number in shop.plan()}[kind]
+        with Work(tmp_path, {"words": words}) as work:
+            shop = Workshop(Task(words, 3, amounts), VOICES, front, dict.fromkeys(KINDS, work))
+            return {each: shop.do(each, number) for each, number in shop.plan()}[kind]
 
     for kind in ("words", "speech"):
         everything, rest = made(("zebra",), kind), made(("bongo",), kind)
@@ -153,9 +157,58 @@ def test_own_recordings_count_and_nothing_of_them_is_kept(front: Front, tmp_path
     assert not [path for path in pieces(tmp_path / "cache") if path.name.startswith(("own", "against"))]
 
 
+def test_several_trainings_share_a_folder(tmp_path: Path) -> None:
+    """The first to end throws nothing away that another uses; the last does."""
+    first, second = Work(tmp_path, {}), Work(tmp_path, {})
+    other = Work(tmp_path, {"name": "other"})
+
+    def meanwhile() -> dict[str, Any]:
+        second.piece("own-0000", lambda: {"rows": np.zeros(3)})
+        second.remove()
+        return {"rows": np.ones(3)}
+
+    assert first.piece("own-0000", meanwhile)["rows"].sum() == 3
+    assert len(pieces(tmp_path)) == 1
+    (folder,) = {path.parent for path in pieces(tmp_path)}
+    os.utime(folder, (0, 0))
+    tidy(tmp_path)
+    assert folder.exists()
+    first.remove()
+    assert not folder.exists()
+    other.close()
+
+
+def test_many_may_write_the_same_piece(tmp_path: Path) -> None:
+    """Each of them gets it, and it is whole."""
+    works = [Work(tmp_path, {}) for _ in range(8)]
+    together = threading.Barrier(len(works))
+
+    def make() -> dict[str, Any]:
+        together.wait(10)
+        return {"rows": np.ones(100_000)}
+
+    with ThreadPoolExecutor(len(works)) as threads:
+        made = list(threads.map(lambda work: work.piece("phrase-0000", make)["rows"].sum(), works))
+    assert made == [100_000] * len(works)
+    assert works[0].piece("phrase-0000", lambda: {})["rows"].sum() == 100_000
+    assert [path.name for path in pieces(tmp_path)] == ["phrase-0000.npz"]
+    assert not list(tmp_path.rglob("*.part"))
+    for work in works:
+        work.close()
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    with Work(tmp_path / "cache", {}) as work:
+        work.piece("talk-0000", lambda: {"rows": np.ones(3)})
+        shutil.rmtree(tmp_path / "cache")
+        work.piece("talk-0001", lambda: {"rows": np.ones(3)})
+    assert len(pieces(tmp_path)) == 1
+
+
 def test_pieces_that_nobody_uses_are_thrown_away(tmp_path: Path) -> None:
     for name in ("old", "new"):
-        Work(tmp_path, {"name": name}).piece("talk-0000", lambda: {"texts": np.array(["a"])})
+        with Work(tmp_path, {"name": name}) as work:
+            work.piece("talk-0000", lambda: {"texts": np.array(["a"])})
     old, new = sorted(tmp_path.iterdir())
     os.utime(old, (0, 0))
     tidy(tmp_path)
@@ -292,8 +345,20 @@ def test_a_false_alarm_counts_once() -> None:
 
 def test_thresholds_rise_as_fewer_false_alarms_are_allowed() -> None:
     draw = np.random.default_rng(0)
-    points, thresholds = curve(draw.normal(6, 2, 200).tolist(), draw.normal(-3, 2, 500).tolist(), 45_000)
+    points, thresholds, missed = curve(draw.normal(6, 2, 200).tolist(), draw.normal(-3, 2, 500).tolist(), 45_000)
     found = [thresholds[rate] for rate in ("100", "10", "5", "1", "0.5", "0.1")]
     assert found == sorted(found) and found[0] < found[-1]
+    assert [missed[rate] for rate in ("100", "10", "5", "1", "0.5", "0.1")] == sorted(missed.values())
+    assert missed["0.1"] > missed["100"]
     rates = [point.false_alarms_per_hour for point in points]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_what_is_wrong_with_a_word_is_told() -> None:
+    good = {"100": 0.07, "10": 0.2, "5": 0.3, "1": 0.5, "0.5": 0.6, "0.1": 0.9}
+    assert shortcomings(good, 900) == []
+    assert "24 recordings of the phrase, too few" in shortcomings(good, 24)[0]
+    (told,) = shortcomings(good | {"100": 0.6, "0.5": 1.0}, 900)
+    assert "60 % of it is missed even at 100 false alarms per hour" in told and "--positives" in told
+    (told,) = shortcomings(good | {"0.5": 0.97}, 900)
+    assert "97 % of it is missed where the score alone decides" in told and "recogniser" in told

@@ -109,6 +109,7 @@ def _train(args: argparse.Namespace) -> int:
             progress.step("stopped; the same command goes on from here")
             raise
     _print(made, output, as_json=args.json)
+    _tell(f"'{made.phrase}': {each}" for each in made.warnings)
     return 0
 
 
@@ -153,10 +154,8 @@ def _print(made: "Made", output: Path, *, as_json: bool) -> None:
 
         print(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
         return
-    misses = {point.threshold: point.miss_rate for point in made.det}
     print(f"{output}: '{made.phrase}', by {', '.join(made.recipe['voices'])}")
     print("false alarms per hour  threshold  misses (of synthetic speech)")
     for rate, threshold in made.thresholds.items():
-        nearest = min(misses, key=lambda each: abs(each - threshold))
-        print(f"{rate:>21}  {threshold:9.4f}  {100 * misses[nearest]:5.1f} %")
+        print(f"{rate:>21}  {threshold:9.4f}  {100 * made.missed[rate]:5.1f} %")
     print(f"To listen for it: wake.engine: openwakeword, wake.openwakeword.models: [{output.resolve()}]")

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from edgevoice.audio.pcm import Float32
 from edgevoice.engines.wake.embedding import Front
 from edgevoice.errors import OutputError
 from edgevoice.waketrain import network, tflite
-from edgevoice.waketrain.curve import Point, curve, peaks
+from edgevoice.waketrain.curve import Point, curve, peaks, shortcomings
 from edgevoice.waketrain.features import Int64, gather
 from edgevoice.waketrain.material import ANY, KINDS, OWN, ROOMS, SIZE, Amounts, Task, Workshop
 from edgevoice.waketrain.voices import Voice
@@ -50,6 +51,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     patience: int
     thresholds: dict[str, float]
     """Recommended, by false alarms per hour."""
+    missed: dict[str, float]
+    """Share of the phrase's recordings that stay below these."""
+    warnings: list[str]
+    """What is wrong with the word, and what helps."""
     measured: dict[str, Any]
     """What the curve is about."""
     det: list[Point]
@@ -92,17 +97,17 @@ def _digest(sounds: Sequence[Float32]) -> str | None:
     return digest.hexdigest()
 
 
-def _works(task: Task, described: dict[str, Any], cache: Path) -> dict[str, Work]:
+def _works(task: Task, described: dict[str, Any], cache: Path, closing: ExitStack) -> dict[str, Work]:
     """Where the pieces are kept, by their kind: each with those that depend on the same."""
     amounts = described["amounts"]
     whoever = {key: described[key] for key in ("seed", "voices", "versions")}
     whoever |= {"material": MATERIAL, "amounts": {kind: amounts[kind] for kind in ("talk", "noise", "words")}}
     phrase = whoever | {"phrase": described["phrase"], "amounts": amounts}
     own = phrase | {"own": described["own"], "against": described["against"]}
-    by_any, by_phrase = Work(cache, whoever), Work(cache, phrase)
+    by_any, by_phrase = (closing.enter_context(Work(cache, each)) for each in (whoever, phrase))
     works = {kind: by_any if kind in ANY else by_phrase for kind in KINDS}
     if task.own or task.against:
-        works |= dict.fromkeys(OWN, Work(cache, own))
+        works |= dict.fromkeys(OWN, closing.enter_context(Work(cache, own)))
     return works
 
 
@@ -117,15 +122,34 @@ def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progr
         OutputError: something cannot be written. TextError, EngineError: a voice failed.
     """
     described = recipe(task, voices)
-    works = _works(task, described, cache)
+    with ExitStack() as closing:
+        works = _works(task, described, cache, closing)
+        made = _train(task, voices, front, output, progress, described, works)
+        if task.own or task.against:
+            works["own"].remove()
+    tidy(cache)
+    return made
+
+
+def _train(
+    task: Task,
+    voices: Sequence[Voice],
+    front: Front,
+    output: Path,
+    progress: Progress,
+    described: dict[str, Any],
+    works: dict[str, Work],
+) -> Made:
     material = _gather(Workshop(task, voices, front, works), progress)
     progress.step("learning, and measuring on what was held back")
-    learnt, points, thresholds, measured = _learn(material, task.seed, progress)
+    learnt, (points, thresholds, missed), measured = _learn(material, task.seed, progress)
     made = Made(
         phrase=" ".join(task.words),
         threshold=thresholds["0.5"],
         patience=PATIENCE,
         thresholds=thresholds,
+        missed=missed,
+        warnings=shortcomings(missed, measured["recordings"]),
         measured=measured,
         det=points,
         recipe={key: value for key, value in described.items() if key not in ("phrase", "seed", "versions")},
@@ -139,9 +163,6 @@ def train(task: Task, voices: Sequence[Voice], front: Front, output: Path, progr
     card = msgspec.json.format(msgspec.json.encode(made), indent=2)
     wholefile.write(output.with_suffix(".json"), card + b"\n")
     wholefile.write(output, tflite.dense(learnt.weights, learnt.biases))
-    if task.own or task.against:
-        works["own"].remove()
-    tidy(cache)
     return made
 
 
@@ -202,7 +223,7 @@ def _fit(material: _Material, chosen: Any, seed: int, progress: Progress, before
 
 def _learn(
     material: _Material, seed: int, progress: Progress
-) -> tuple[network.Network, list[Point], dict[str, float], dict[str, Any]]:
+) -> tuple[network.Network, tuple[list[Point], dict[str, float], dict[str, float]], dict[str, Any]]:
     """The word's network, the mean of those of the folds; and what each of those reaches."""
     logits = np.zeros(len(material.last), np.float32)
     networks = []
@@ -223,14 +244,13 @@ def _learn(
         elif material.kind[int(material.item[places[0]])] in ("speech", "words", "hum", "against"):
             wrong += peaks(_smooth(logits[places]))
             rows += len(places)
-    points, thresholds = curve(right, wrong, rows)
     measured = {
         "how": f"{FOLDS} networks, each on the third that it did not learn from; synthetic voices, rooms and noise",
         "recordings": len(right),
         "hours": round(rows * 0.08 / 3600, 3),
         "windows": len(logits),
     }
-    return network.mean(networks), points, thresholds, measured
+    return network.mean(networks), curve(right, wrong, rows), measured
 
 
 def _smooth(logits: Float32) -> Float32:
