@@ -115,6 +115,9 @@ def test_models_of_another_kind(tmp_path: Path, store: ModelStore) -> None:
 def test_a_word_of_this_engine_is_told_apart_by_the_other(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="are for the engine 'openwakeword'"):
         microwakeword.load(microwakeword.Options(models=(str(made(tmp_path / "hey_lamp.onnx")),)), ModelStore())
+    (tmp_path / "hey_lamp.json").write_text('{"phrase": "hey lamp", "threshold": 0.9}')
+    with pytest.raises(ModelError, match="the card of a word .* give it to the engine 'openwakeword'"):
+        microwakeword.load(microwakeword.Options(models=(str(tmp_path / "hey_lamp.json"),)), ModelStore())
 
 
 def test_words_share_the_features(tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -356,9 +356,11 @@ def test_thresholds_rise_as_fewer_false_alarms_are_allowed() -> None:
 
 def test_what_is_wrong_with_a_word_is_told() -> None:
     good = {"100": 0.07, "10": 0.2, "5": 0.3, "1": 0.5, "0.5": 0.6, "0.1": 0.9}
+    bad = good | {"100": 0.6, "0.5": 1.0}
     assert shortcomings(good, 900) == []
     assert "24 recordings of the phrase, too few" in shortcomings(good, 24)[0]
-    (told,) = shortcomings(good | {"100": 0.6, "0.5": 1.0}, 900)
+    assert all(each.endswith("train it without --minutes, or with more of them") for each in shortcomings(bad, 24))
+    (told,) = shortcomings(bad, 900)
     assert "60 % of it is missed even at 100 false alarms per hour" in told and "--positives" in told
     (told,) = shortcomings(good | {"0.5": 0.97}, 900)
     assert "97 % of it is missed where the score alone decides" in told and "recogniser" in told

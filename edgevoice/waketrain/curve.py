@@ -99,17 +99,17 @@ def shortcomings(missed: Mapping[str, float], recordings: int) -> list[str]:
     Args:
         missed: share by false alarms per hour, as from ``curve``. recordings: of the phrase, on which it was measured.
     """
-    found = []
+    found, better = [], "take a longer phrase or one that is less like others, or add recordings with --positives"
     if recordings < FEW:
+        better = "train it without --minutes, or with more of them"
         found.append(
             f"it was learnt from {recordings} recordings of the phrase, too few for a word or for its thresholds: "
-            "train it without --minutes, or with more of them"
+            f"{better}"
         )
     loosest, alone = missed["100"], missed["0.5"]
     if loosest >= WEAK:
         found.append(
-            f"{100 * loosest:.0f} % of it is missed even at 100 false alarms per hour, so it will hardly wake: take a "
-            "longer phrase or one that is less like others, or add recordings with --positives"
+            f"{100 * loosest:.0f} % of it is missed even at 100 false alarms per hour, so it will hardly wake: {better}"
         )
     elif alone >= DEAF:
         found.append(

@@ -38,7 +38,9 @@ def files(folder: Path) -> list[Path]:
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     if not found:
         raise ConfigError(
-            "there is no recording in it", place=str(folder), remedy=f"put files there that end in {', '.join(ENDINGS)}"
+            "there is no recording in it",
+            place=str(folder),
+            remedy=f"put files there that end in {', '.join(sorted(ENDINGS))}",
         )
     return found
 

@@ -85,9 +85,17 @@ def _read(name: str, path: Path) -> _Word:
             place=str(path),
             remedy="give that; words of openWakeWord or of 'edgevoice wake train' are for the engine 'openwakeword'",
         )
+    described: object = None
     try:
-        manifest = msgspec.convert(json.loads(path.read_text("utf-8")), _Manifest)
+        described = json.loads(path.read_text("utf-8"))
+        manifest = msgspec.convert(described, _Manifest)
     except msgspec.ValidationError as error:
+        if isinstance(described, dict) and "phrase" in described and "wake_word" not in described:
+            raise ModelError(
+                "it is the card of a word that 'edgevoice wake train' made",
+                place=str(path),
+                remedy="give it to the engine 'openwakeword'",
+            ) from error
         raise ModelError(str(error), place=str(path), remedy=remedy) from error
     except FileNotFoundError as error:
         raise ModelError(
