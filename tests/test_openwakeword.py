@@ -116,7 +116,7 @@ def test_a_word_of_this_engine_is_told_apart_by_the_other(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="are for the engine 'openwakeword'"):
         microwakeword.load(microwakeword.Options(models=(str(made(tmp_path / "hey_lamp.onnx")),)), ModelStore())
     (tmp_path / "hey_lamp.json").write_text('{"phrase": "hey lamp", "threshold": 0.9}')
-    with pytest.raises(ModelError, match="the card of a word .* give it to the engine 'openwakeword'"):
+    with pytest.raises(ModelError, match=r"the card of a word .* give it to the engine 'openwakeword'"):
         microwakeword.load(microwakeword.Options(models=(str(tmp_path / "hey_lamp.json"),)), ModelStore())
 
 
