@@ -227,6 +227,17 @@ def test_an_echo_that_was_mistaken_is_no_person() -> None:
     assert 0 < room.echoless.unexplained(4 * RATE, 4 * RATE + RATE // 16) < EXPLAINED
 
 
+def test_an_echo_that_became_louder_is_no_person() -> None:
+    def path(played: Float32) -> Float32:
+        heard = echo_of(played, 900, 0.2)
+        heard[4 * RATE :] *= 3
+        return heard
+
+    room = Room(talk(6, 0), path, 8)
+    room.pieces(4.25)
+    assert 0 < room.echoless.unexplained(4 * RATE, 4 * RATE + RATE // 16) < EXPLAINED
+
+
 def test_without_cancelling_it_is_known_what_was_played() -> None:
     room = Room(talk(3, 0), lambda played: echo_of(played, 900), 6)
     room.echoless.cancel = False

@@ -178,7 +178,7 @@ class Echoless:
         self._behind = False
         self._energies: deque[tuple[int, float, float, float]] = deque()
         """Of the last steps: where they end, the energy that was left, how much of that may be echo, and how much of
-        what was taken for the echo was not in what was heard."""
+        what was taken for the echo was not in what was heard; less than 0 where more of it was."""
 
     def clean(self, audio: Audio) -> Audio:
         """What is left of the next piece. It may begin before it and end before it, by ``WAIT`` at most."""
@@ -222,8 +222,9 @@ class Echoless:
         0 when that is not known."""
         steps = [step[1:] for step in self._energies if start < step[0] <= end]
         left, echo, wrong = (sum(column) for column in zip(*steps, strict=True)) if steps else (0.0, 0.0, 0.0)
-        # What was taken for the echo, by mistake, is left as well as the echo.
-        echo += 2 * max(wrong, 0.0)
+        # What was taken for the echo, by mistake, is left as well as the echo; and where too little was taken, what is
+        # left goes along with what was taken, as no person's voice does.
+        echo += 2 * abs(wrong)
         return left / echo if echo else 0.0
 
     def played(self, start: int, end: int) -> Audio:
