@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgevoice.audio.pcm import RATE, Audio, concatenate
+from edgevoice.audio.pcm import Audio, concatenate
 from edgevoice.engines.protocols import SpeechScore
-from edgevoice.listen.endpoint import STEP, Change, Ended, Endpoint, Glanced, Options, Paused, Resumed, Started
+from edgevoice.listen.endpoint import Change, Ended, Endpoint, Glanced, Options, Paused, Resumed, Started
 
 FRAME = 512
 OPTIONS = Options(
@@ -157,48 +157,6 @@ def test_silence_is_counted_from_the_last_sound() -> None:
     silence = [(0.0, loud(10, 10, 10, 10))] * 40
     ended = sounds([*speech, *fading, *silence])[-1]
     assert ended == Ended(end=10 * FRAME + 256, at=27 * FRAME, reason="silence")  # 0.5 s are 15.6 frames
-
-
-def pausing(level: int) -> tuple[Endpoint, int]:
-    """In a pause that is so loud, 7 frames long, which is to end the utterance half a frame later."""
-    endpoint = Endpoint(OPTIONS, 0)
-    for index in range(17):
-        end = (index + 1) * FRAME
-        audio = Audio(np.full(FRAME, 1000 if index < 10 else level, np.int16), start=end - FRAME)
-        endpoint.push(SpeechScore(0.9 if index < 10 else 0.0, end - FRAME, end), audio)
-    over = 17 * FRAME + FRAME // 2
-    assert endpoint.expect((over - 10 * FRAME) / RATE, complete=True) is None
-    return endpoint, over
-
-
-def test_a_silence_is_over_in_the_middle_of_a_frame() -> None:
-    endpoint, over = pausing(10)
-    frame = Audio(np.zeros(FRAME, np.int16), start=17 * FRAME)
-    assert endpoint.due(frame.until(over - 1)) is None
-    assert endpoint.due(frame.until(over + 5)) == Ended(end=10 * FRAME, at=over, reason="complete")
-    assert endpoint.due(frame) is None
-    assert push(endpoint, [0.0] * 30, 17) == []
-
-
-def test_a_sound_before_the_silence_is_over_is_for_the_detector_to_tell() -> None:
-    sound = np.zeros(FRAME, np.int16)
-    sound[:STEP] = 1000
-    for level, heard in ((10, sound), (200, np.full(FRAME, 200, np.int16))):  # the other one is a noisy room
-        endpoint, over = pausing(level)
-        assert endpoint.due(Audio(heard, start=17 * FRAME).until(over)) is None
-        (ended,) = push(endpoint, [0.0], 17)
-        assert ended == Ended(end=10 * FRAME, at=18 * FRAME, reason="complete")
-    endpoint, over = pausing(10)
-    later = Audio(np.roll(sound, FRAME - STEP), start=17 * FRAME)
-    assert endpoint.due(later) == Ended(end=10 * FRAME, at=over, reason="complete")
-
-
-def test_nothing_is_due_of_who_speaks_or_has_not_spoken() -> None:
-    endpoint, silence = Endpoint(OPTIONS, 0), np.zeros(100 * FRAME, np.int16)
-    push(endpoint, [0.0] * 30, 0)
-    assert endpoint.due(Audio(silence, start=30 * FRAME)) is None
-    push(endpoint, [0.9] * 10, 30)
-    assert endpoint.due(Audio(silence, start=40 * FRAME)) is None
 
 
 def test_in_noise_the_vad_alone_decides() -> None:

@@ -112,11 +112,6 @@ def frames(silence: float) -> object:
     return pytest.approx(silence + 0.016, abs=0.0161)
 
 
-def exactly(silence: float) -> object:
-    """So much silence, to the sample."""
-    return pytest.approx(silence, abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("ending", "silence", "reason", "looks"),
     [
@@ -133,7 +128,7 @@ def test_the_grammar_says_how_much_silence_is_needed(
     if ending == "open":
         endings = {"turn on the bedroom light": "open"}
     heard = Heard("...ooookkkk" if ending != "open" else "...oooobbbb", endings, AsrHint(automaton=automaton))
-    assert heard.silence == exactly(silence)
+    assert heard.silence == frames(silence)
     assert heard.ended.reason == reason
     assert (heard.asr.paused, heard.asr.finished) == (looks, 0)
 
@@ -142,7 +137,7 @@ def test_what_is_no_command_at_a_glance_is_understood_in_the_pause() -> None:
     heard = Heard("...ooookkkk", {LIGHT: "closed"}, HINT, refused=[LIGHT])
     assert (heard.text, heard.transcript.confidence) == (LIGHT, 0.01)
     assert (heard.asr.paused, heard.asr.finished) == (2, 0)
-    assert heard.silence == exactly(0.6)
+    assert heard.silence == frames(0.6)
 
 
 def test_without_a_grammar_the_first_look_is_later() -> None:
@@ -156,7 +151,7 @@ def test_in_haste_there_is_no_look_before_a_pause_is_certain() -> None:
     hasty = AsrHint(automaton=HINT.automaton, haste=True)
     for script, looks in (("...oooo.kkkk", (2, 1)), ("...ooookkkk", (1, 1))):  # the pause has 0.1 s
         assert tuple(Heard(script, endings, hint).asr.paused for hint in (HINT, hasty)) == looks
-    assert Heard("...ooookkkk", endings, HINT).silence == exactly(0.15)
+    assert Heard("...ooookkkk", endings, HINT).silence == frames(0.15)
     assert Heard("...ooookkkk", endings, hasty).silence == frames(0.2)
 
 
@@ -164,22 +159,22 @@ def test_who_goes_on_is_heard_to_the_end() -> None:
     endings: dict[str, Ending] = {"turn on": "unfinished", LIGHT: "closed"}
     heard = Heard("...oooo.........kkkk", endings, HINT)  # 0.9 s, more than ends anything else
     assert heard.text == LIGHT
-    assert heard.silence == exactly(0.15)
+    assert heard.silence == frames(0.15)
     assert Heard("...oooo.........kkkk", {LIGHT: "closed"}, HINT).text == "turn on"
 
 
 def test_who_has_paused_before_gets_more_time() -> None:
     endings: dict[str, Ending] = {"turn on the bedroom light": "open"}
     longer = OPTIONS.silence_open + PER_ODDS * math.log(HESITANT)
-    assert Heard("...oooobbbb", endings, HINT).silence == exactly(OPTIONS.silence_open)
-    assert Heard("...oooo..bbbb", endings, HINT).silence == exactly(longer)
+    assert Heard("...oooobbbb", endings, HINT).silence == frames(OPTIONS.silence_open)
+    assert Heard("...oooo..bbbb", endings, HINT).silence == frames(longer)
 
 
 def test_what_was_understood_in_a_pause_does_not_end_the_next_one() -> None:
     endings: dict[str, Ending] = {"turn on": "closed"}
     heard = Heard("...oooo.kkkk", endings, HINT)
     assert (heard.text, heard.ended.reason) == (LIGHT, "silence")
-    assert heard.silence == exactly(0.6)
+    assert heard.silence == frames(0.6)
 
 
 @pytest.mark.parametrize("script", ["...ooookkkk", "...oooo.kkkk", "...oooo........kkkk"])

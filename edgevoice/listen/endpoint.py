@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from edgevoice.audio.pcm import RATE, Audio
 from edgevoice.engines.protocols import SpeechScore
@@ -76,7 +75,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "has as many commands that end there as go on. It grows with those that go on, and after an earlier pause, "
             "up to 'silence'.",
         ),
-    ] = 0.26
+    ] = 0.25
     silence_unfinished: Annotated[
         float,
         msgspec.Meta(
@@ -236,20 +235,6 @@ class Endpoint:
             return [*changes, self._finish("too_long")]
         return changes
 
-    def due(self, audio: Audio) -> Ended | None:
-        """The end, where the silence that it takes is over before the VAD has told of the audio behind the last frame:
-        its frames are long against what a user waits for.
-
-        Args:
-            audio: behind the last frame. With a sound in it, up to the end, it is for the VAD to tell.
-        """
-        if self._ended or self._speaking or not self._started:
-            return None
-        at = self._end + round(self._silence * RATE)
-        if not self._heard < at <= audio.end or len(self._loud(audio.until(at))):
-            return None
-        return self._finish(self._reason, at)
-
     def expect(self, silence: float, *, complete: bool) -> Ended | None:
         """In a pause: so many seconds of silence in all end the utterance. Gives the end when they have passed already,
         and the VAD does not hold on.
@@ -264,15 +249,12 @@ class Endpoint:
 
     def _last_sound(self, frame: Audio) -> int:
         """Where the last sound of the utterance ended, up to this frame of speech."""
-        powers = _powers(frame)
-        self._power += float(powers.sum())
-        self._steps += len(powers)
-        loud = self._loud(frame)
+        whole = len(frame) - len(frame) % STEP
+        power = np.square(frame.samples[:whole].reshape(-1, STEP), dtype=np.float64).mean(axis=1)
+        self._power += float(power.sum())
+        self._steps += len(power)
+        loud = np.flatnonzero(power >= self._power / max(self._steps, 1) * 10 ** (-DEPTH / 10))
         return frame.start + int(loud[-1] + 1) * STEP if len(loud) else self._end
-
-    def _loud(self, audio: Audio) -> NDArray[np.intp]:
-        """The steps that are sounds of the utterance, not silence."""
-        return np.flatnonzero(_powers(audio) >= self._power / max(self._steps, 1) * 10 ** (-DEPTH / 10))
 
     @property
     def _quiet(self) -> float:
@@ -282,16 +264,9 @@ class Endpoint:
     def _due(self, silence: float) -> bool:
         return silence <= self._quiet and silence < self._options.silence
 
-    def _finish(self, reason: EndReason, at: int | None = None) -> Ended:
+    def _finish(self, reason: EndReason) -> Ended:
         self._ended = True
-        return Ended(self._end, self._heard if at is None else at, reason)
-
-
-def _powers(audio: Audio) -> NDArray[np.float64]:
-    """Of each whole step."""
-    whole = len(audio) - len(audio) % STEP
-    powers: NDArray[np.float64] = np.square(audio.samples[:whole].reshape(-1, STEP), dtype=np.float64).mean(axis=1)
-    return powers
+        return Ended(self._end, self._heard, reason)
 
 
 def _power(frame: Audio) -> float:

@@ -5,9 +5,9 @@ speaker falls silent, the final recognition is begun on the chance that they hav
 is thrown away. Where the recogniser follows the grammar, that result also says how much silence is needed
 (``edgevoice.listen.ending``).
 
-All of this happens at the ends of the VAD's frames, however long the blocks are that the audio comes in; only a silence
-is over where it is over. With a recording every result is waited for before the next frame, as if it took no time; at a
-microphone a result that comes late ends the utterance late, and changes nothing else.
+All of this happens at the ends of the VAD's frames, however long the blocks are that the audio comes in. With a
+recording every result is waited for before the next frame, as if it took no time; at a microphone a result that comes
+late ends the utterance late, and changes nothing else.
 """
 
 import asyncio
@@ -115,9 +115,6 @@ async def hear(
             position = audio.end
             scores = await vad_worker.call(vad_session.feed, audio)
             for piece, score in frames.push(audio, scores):
-                # What the VAD makes of a frame in which the silence is over comes too late to count.
-                if (over := endpoint.due(piece.until(piece.end - 1))) is not None:
-                    end(over)
                 if ended is not None:
                     break
                 if recogniser is None:
@@ -144,8 +141,6 @@ async def hear(
                             end(change)
                 if lossless and recogniser is not None:
                     await recogniser.caught_up()
-            if ended is None and (over := endpoint.due(frames.rest)) is not None:
-                end(over)
             if ended is not None:
                 break
             waiting = recogniser is None and not endpoint.speaking
