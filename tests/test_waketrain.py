@@ -18,7 +18,7 @@ from edgevoice.engines.wake import wordfile
 from edgevoice.engines.wake.embedding import Front
 from edgevoice.errors import AudioError, ConfigError, OutputError, TextError
 from edgevoice.modelstore import ModelStore
-from edgevoice.waketrain import material, network, phrase, recordings, tflite
+from edgevoice.waketrain import material, network, phrase, recordings, tflite, voices
 from edgevoice.waketrain.curve import curve, peaks, share, shortcomings
 from edgevoice.waketrain.material import KINDS, Amounts, Task, Workshop
 from edgevoice.waketrain.near import confusable, edits, near
@@ -39,7 +39,20 @@ def tones(text: str, draw: np.random.Generator) -> Float32:
     return np.concatenate(parts).astype(np.float32)
 
 
-VOICES = [Voice("tones", 1.0, tones)]
+_hoarse = [np.random.default_rng(0)]
+
+
+def hoarse(text: str, draw: np.random.Generator) -> Float32:
+    """As a voice that leaves something to a chance of its own."""
+    said = tones(text, draw)
+    return said + np.float32(0.05) * _hoarse[0].normal(size=len(said)).astype(np.float32)
+
+
+def begin(seed: int) -> None:
+    _hoarse[0] = np.random.default_rng(seed)
+
+
+VOICES = [Voice("tones", 1.0, hoarse, begin)]
 
 
 class Bar:
@@ -107,6 +120,16 @@ def test_stopped_and_gone_on_gives_the_same_bytes(whole: Path, front: Front, tmp
     train(task, VOICES, front, output, Bar(), cache=cache)
     assert output.read_bytes() == whole.read_bytes()
     assert output.with_suffix(".json").read_bytes() == whole.with_suffix(".json").read_bytes()
+
+
+def test_voices_repeat_themselves_in_every_piece(store: ModelStore) -> None:
+    for voice in voices.at_hand(store):
+        said = []
+        for _ in range(2):
+            voice.begin(5)
+            said.append(voice.speak("hello", np.random.default_rng(1)))
+            voice.speak("and more", np.random.default_rng(2))
+        assert np.array_equal(said[0], said[1]), voice.name
 
 
 def test_another_seed_gives_another_word_and_takes_no_piece_of_the_first(

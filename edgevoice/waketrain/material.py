@@ -123,7 +123,10 @@ class Workshop:
         return made
 
     def _make(self, kind: str, number: int) -> dict[str, Any]:
-        draw = np.random.default_rng([self._task.seed, KINDS.index(kind), number])
+        identity = [self._task.seed, KINDS.index(kind), number]
+        draw = np.random.default_rng(identity)
+        for voice in self._voices:
+            voice.begin(int(np.random.default_rng([*identity, 1]).integers(1 << 31)))
         amounts, first = self._task.amounts, number * SIZE
         if kind == "talk":
             texts = [self._sentence(draw) for _ in range(min(SIZE, amounts.talk - first))]
