@@ -23,9 +23,9 @@ SCORES = 0.05
 SAID = int(0.7 * RATE)
 """Samples in which a wake word is said, in which what was heard is compared with the echo."""
 EXPLAINED = 3.0
-"""So many times the echo that may be left is still taken for nothing but the echo. Where the assistant said the word on a
-virtual sound card, it was 0.6 times at most in replies alone, and 1.9 where the machine was busy; with a person at the same
-time 3.8 times or more in all but one of the 35 that were compared."""
+"""So many times the echo that may be left is still taken for nothing but the echo. On a virtual sound card, where the
+assistant said the word, it was 0.6 times at most in replies alone, 1.9 where the machine was busy, and 4.2 times or
+more in each of 33 with a person at the same time."""
 WARM_UP = RATE
 """Samples of silence that the engine hears first, as its features adapt to what they hear."""
 
