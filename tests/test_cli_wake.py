@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from edgevoice.__main__ import main
+from edgevoice.modelstore import ModelStore
+from edgevoice.waketrain import train, voices
 
 
 def test_a_phrase_that_cannot_be_one_ends_at_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,6 +28,30 @@ def test_doubts_come_before_the_work_and_bad_folders_end_it(tmp_path: Path, caps
     assert main(["wake", "train", "ok", "--output", output, "--negatives", str(tmp_path / "none")]) == 3
     told = capsys.readouterr().err
     assert "warning: 'ok' is short" in told and "there is no such folder" in told
+
+
+def test_what_is_wrong_with_a_word_is_said_in_the_end(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = train.Made(
+        phrase="hey computer",
+        threshold=0.9,
+        patience=2,
+        thresholds={"0.5": 0.9},
+        missed={"0.5": 0.97},
+        warnings=["it will hardly wake"],
+        measured={},
+        det=[],
+        recipe={"voices": ["tones"]},
+        seed=0,
+        versions={},
+    )
+    monkeypatch.setattr(voices, "at_hand", lambda store: [])
+    monkeypatch.setattr(train, "train", lambda *_, **__: made)
+    assert main(["wake", "train", "hey computer", "--output", str(tmp_path / "word.tflite"), "--quiet"]) == 0
+    told = capsys.readouterr()
+    assert "97.0 %" in told.out
+    assert "warning: 'hey computer': it will hardly wake" in told.err
 
 
 @pytest.mark.parametrize("given", [["--minutes", "0"], ["--seed", "-1"], ["--minutes", "many"]])

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgevoice.audio.convert import to_int16
 from edgevoice.audio.pcm import RATE, Audio, Int16
+from edgevoice.bench.procfs import status
 from edgevoice.config import Config, load
 from edgevoice.engines.registry import require
 from edgevoice.evaluate.recording import read
@@ -66,8 +67,7 @@ def memory(words: Sequence[Path]) -> float:
     session = engine.open()
     for at in range(0, 3 * RATE, RATE // 10):
         session.feed(Audio(np.zeros(RATE // 10, np.int16), start=at))
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    return status()["VmRSS"]
 
 
 def main() -> int:
