@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgevoice.bench.procfs import status
+
 _VERBS = ("turn on", "turn off", "switch on", "open", "close", "dim", "start", "stop", "raise", "lower")
 _ENDINGS = ("", "now", "in {n} minutes", "to {n} percent", "for {n} hours", "until {n}", "in the {room}", "again")
 _HEADS = ("", "please", "[could you] kindly", "<ask>", "(quickly|slowly)", "[just] once more")
@@ -62,11 +64,11 @@ def measure(templates: int, names: int, runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pack.yaml"
         path.write_text(pack(templates, names), "utf-8")
-        bare = _rss()
+        bare = status()["VmRSS"]
         began = time.process_time()
         grammar = Grammar.load([path])
         compile_first = time.process_time() - began
-        compiled = _rss()
+        compiled = status()["VmRSS"]
         states = grammar.automaton.states
         again = [_timed(lambda: Grammar.load([path])) for _ in range(runs - 1)]
     said = [phrase for phrase in grammar.phrases(4 * templates) if isinstance(grammar.match(phrase), Match)]
@@ -112,7 +114,7 @@ def measure(templates: int, names: int, runs: int) -> dict[str, Any]:
         "tokens_first_ms": 1000 * first,
         "tokens_later_ms": 1000 * statistics.median(later),
         "tokens_changed_ms": 1000 * changed,
-        "all_mb": _rss() - bare,
+        "all_mb": status()["VmRSS"] - bare,
     }
 
 
@@ -154,12 +156,6 @@ def _timed(call: Callable[[], object]) -> float:
     began = time.process_time()
     call()
     return time.process_time() - began
-
-
-def _rss() -> float:
-    """Resident memory of this process now, in MB."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 
 if __name__ == "__main__":
