@@ -46,6 +46,7 @@ def test_what_is_wrong_with_a_word_is_said_in_the_end(
         seed=0,
         versions={},
     )
+    store.path("openwakeword-features")  # the command loads them, and fetches nothing by itself
     monkeypatch.setattr(voices, "at_hand", lambda store: [])
     monkeypatch.setattr(train, "train", lambda *_, **__: made)
     assert main(["wake", "train", "hey computer", "--output", str(tmp_path / "word.tflite"), "--quiet"]) == 0
