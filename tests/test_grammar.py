@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgevoice.engines.protocols import Hypothesis, Reading
 from edgevoice.errors import GrammarError
 from edgevoice.think import compiler
-from edgevoice.think.grammar import Entry, Grammar, Match, default_pack
+from edgevoice.think.grammar import Entry, Grammar, Match, NoMatch, default_pack
 
 Load = Callable[..., Grammar]
 
@@ -545,3 +546,45 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"intents: {\xe4: 1}")
     with pytest.raises(GrammarError, match=r"latin.yaml: it is not UTF-8 text \(byte 10\)"):
         Grammar.load([tmp_path])
+
+
+# Readings ------------------------------------------------------------------------------------------------------
+
+TEA = """
+intents:
+  Tea: {data: [{sentences: ["(make|bring) [a] {size} tea"]}]}
+  Door: {data: [{sentences: [open the door]}]}
+lists:
+  size: {values: [small, large]}
+"""
+
+
+def heard(**probabilities: float) -> Hypothesis:
+    readings = [Reading(text.replace("_", " "), probability) for text, probability in probabilities.items()]
+    return Hypothesis(readings[0].text, confidence=0.8, readings=readings)
+
+
+def test_readings_of_one_meaning_count_together(load: Load) -> None:
+    grammar = load(TEA)
+    readings = heard(make_a_small_tea=0.4, make_large_tea=0.3, bring_a_large_tea=0.2, open_the_door=0.1)
+    found = grammar.understand(readings)
+    assert isinstance(found, Match)
+    assert (found.intent.name, slots(found)) == ("Tea", {"size": "large"})
+    assert found.confidence == pytest.approx(0.8 * 0.9)
+    assert found.slot_confidence == {"size": pytest.approx(0.8 * 0.5)}
+    refused = grammar.understand(heard(make_a_small_tea=1.0), refuse_below=0.81)
+    assert isinstance(refused, NoMatch)
+    assert refused.intent == "Tea"
+
+
+def test_what_can_hardly_have_been_said_is_not_compared(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    grammar, compared = load(TEA), list[str]()
+    exact = grammar._exact
+
+    def noted(text: str) -> Match | None:
+        compared.append(text)
+        return exact(text)
+
+    monkeypatch.setattr(grammar, "_exact", noted)
+    grammar.understand(heard(make_a_small_tea=0.6, make_large_tea=0.395, open_the_door=0.004, make_small_tea=0.001))
+    assert compared == ["make a small tea", "make large tea"]

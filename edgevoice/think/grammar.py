@@ -41,6 +41,9 @@ log = logging.getLogger("edgevoice.think")
 
 _MAX_WARNINGS = 20
 
+ENOUGH = 0.99
+"""Probability of the readings that are compared; the others can hardly change the answer, and each takes time."""
+
 
 def default_pack(language: str = "en") -> Path:
     """The directory of the pack for a home that comes with edgevoice.
@@ -247,9 +250,14 @@ class Grammar:
             return self.match(hypothesis.text, refuse_below)
         text = " ".join(normalise(hypothesis.text))
         heard = 1.0 if hypothesis.confidence is None else hypothesis.confidence
-        found = [
-            (match, reading.probability) for reading in hypothesis.readings if (match := self._exact(reading.text))
-        ]
+        found: list[tuple[Match, float]] = []
+        compared = 0.0
+        for reading in hypothesis.readings:
+            if compared >= ENOUGH:
+                break
+            compared += reading.probability
+            if match := self._exact(reading.text):
+                found.append((match, reading.probability))
         if not found:
             return NoMatch(text, None, None, None, None, "no sentence fits what was heard")
         meanings: dict[Hashable, float] = {}
