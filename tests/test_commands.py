@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from edgevoice.audio.convert import resample
-from edgevoice.audio.pcm import RATE, Audio
+from edgevoice.audio.pcm import RATE, Audio, Float32
 from edgevoice.engines import registry
 from edgevoice.engines.asr.whisper import Options, WhisperEngine
 from edgevoice.engines.protocols import AsrHint, TtsEngine
+from edgevoice.engines.registry import require
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar, Match, default_pack
 
@@ -108,3 +109,24 @@ def test_one_beam_and_no_prompt_will_do_in_silence(store: ModelStore, voice: Tts
     engine = registry.load("asr", "whisper", Options(beams=1, prompt=False), store)
     text, slots = ORDERS[0]
     assert understand(engine, cafe, spoken(voice, text, noise=8.0)).intent.slots == slots
+
+
+def test_what_is_in_doubt_is_read_a_second_time(engine: WhisperEngine, voice: TtsEngine, cafe: Grammar) -> None:
+    samples = spoken(voice, ORDERS[0][0], noise=4000.0).float32()
+    faster = require("soxr").resample(samples, 1.07 * RATE, RATE)
+
+    def read(audio: Float32, doubt_below: float) -> dict[str, float]:
+        assert engine._net is not None
+        doubting = WhisperEngine(Options(doubt_below=doubt_below), engine._net, engine.tokens)
+        return {reading.text: reading.probability for reading in doubting.read(audio, cafe.automaton).readings}
+
+    one, two = read(samples, 0.0), read(faster, 0.0)
+    best = max(one.values())
+    assert best < 0.99, "the noise leaves no doubt"
+    assert read(samples, best) == one
+    both = read(samples, best + 0.001)
+    assert both == pytest.approx({text: (one.get(text, 0) + two.get(text, 0)) / 2 for text in {**one, **two}})
+    assert list(both.values()) == sorted(both.values(), reverse=True)
+    note = spoken(voice, ORDERS[-1][0], noise=1000.0).float32()
+    assert len(free := read(note, 0.0)) > 1
+    assert read(note, 1.0) == free

@@ -176,5 +176,5 @@ def test_what_was_searched_before_does_not_matter(tokens: Tokens, automaton: Tok
 def test_a_sentence_is_unfinished_only_when_that_is_clear() -> None:
     """A complete order in noise is often a little behind an unfinished one."""
     for ahead, ending in ((-1.0, "closed"), (1.9, "closed"), (2.1, "unfinished")):
-        assert ending_of(Found([Scored((1,), 5.0, more=False)], 5.0 + ahead)) == ending
-    assert ending_of(Found([Scored((1,), 5.0, more=True)], 6.9)) == "open"
+        assert ending_of(Found([Scored((1,), 5.0, more=False, free=False)], 5.0 + ahead)) == ending
+    assert ending_of(Found([Scored((1,), 5.0, more=True, free=False)], 6.9)) == "open"

@@ -87,6 +87,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     prompt: Annotated[
         bool, msgspec.Meta(description="Tell the recogniser beforehand which words the intents have.")
     ] = True
+    doubt_below: Annotated[
+        float,
+        msgspec.Meta(
+            description="Probability of the likeliest sentence of the intents below which the audio is read a second "
+            "time; the mean of both counts. 0: never, which is faster for one command in ten and a little less "
+            "accurate in noise.",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.9
     no_speech_threshold: Annotated[
         float,
         msgspec.Meta(
@@ -143,8 +153,14 @@ class WhisperEngine:
             raise RuntimeError("the engine is closed")
         if _silent(samples):
             return Read((), 0.0, None)
-        beams = min(_HASTY_BEAMS, self.options.beams) if haste else self.options.beams
-        return self._reader.read(samples, automaton, context=len(samples) / RATE + self.options.padding, width=beams)
+        options = self.options
+        return self._reader.read(
+            samples,
+            automaton,
+            context=len(samples) / RATE + options.padding,
+            width=min(_HASTY_BEAMS, options.beams) if haste else options.beams,
+            doubt_below=0.0 if haste else options.doubt_below,
+        )
 
     def decode(self, samples: Float32, forced: Sequence[int] = (), *, retry: bool = True) -> Decoded:
         """At most 30 s of audio; the text begins with the tokens ``forced``. Silence and noise give no tokens.

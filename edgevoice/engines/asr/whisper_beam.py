@@ -39,6 +39,8 @@ class Scored:
     """Sum of the tokens' scores, the end included."""
     more: bool
     """Whether the grammar allows more words behind it."""
+    free: bool
+    """Whether it ends in a free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +119,8 @@ def search(
                     score += _WORD_BONUS
                 steps.append(_Step(score, beam, at, token))
             if complete:
-                more = (beam.complete or beam.state).more
-                finished.append(Scored(beam.tokens, float(scores[-1]), more))
+                state = beam.complete or beam.state
+                finished.append(Scored(beam.tokens, float(scores[-1]), state.more, state.free))
                 best = max(best, finished[-1].score)
             elif beam.tokens and beam.complete is None:
                 # Its score if the grammar did allow the end: else that would be compared with what it does allow, and
