@@ -125,7 +125,7 @@ def test_a_score_above_the_threshold_is_looked_at_as_well() -> None:
 
 
 def test_the_less_it_scores_the_surer_the_recogniser_must_be() -> None:
-    for score, confidence, wakes in ((0.4, 0.1, 1), (0.3, 0.13, 0), (0.3, 0.14, 1), (0.21, 0.18, 0), (0.21, 0.2, 1)):
+    for score, confidence, wakes in ((0.65, 0.1, 1), (0.4, 0.15, 0), (0.4, 0.17, 1), (0.21, 0.3, 0), (0.21, 0.31, 1)):
         answers = [confidence] * 2
         assert len(listen(QUIET + [score] * 12 + QUIET, Prover(*answers))) == wakes
 

@@ -37,7 +37,7 @@ class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ge=0.0,
             le=1.0,
             description="Smallest confidence of the recogniser that wakes; "
-            "more for a word that scores less than half of its threshold.",
+            "more for a word that scores less than 0.8 of its threshold.",
         ),
     ] = 0.05
     loose: Annotated[
