@@ -12,10 +12,14 @@ from edgevoice.engines.asr import whisper_tokens
 from edgevoice.engines.asr.token_automaton import Speller, TokenAutomaton
 from edgevoice.engines.asr.whisper_beam import Found, Scored, search
 from edgevoice.engines.asr.whisper_fit import Fit, fit
+from edgevoice.engines.asr.whisper_grammar import Read
 from edgevoice.engines.asr.whisper_grammar import _ending as ending_of
+from edgevoice.engines.asr.whisper_grammar import _in_doubt as in_doubt
+from edgevoice.engines.asr.whisper_grammar import _mean as mean_of
 from edgevoice.engines.asr.whisper_net import Decoding
 from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.asr.whisper_tokens import Tokens
+from edgevoice.engines.protocols import Reading
 from edgevoice.modelstore import ModelStore
 from edgevoice.think.grammar import Grammar
 
@@ -178,3 +182,30 @@ def test_a_sentence_is_unfinished_only_when_that_is_clear() -> None:
     for ahead, ending in ((-1.0, "closed"), (1.9, "closed"), (2.1, "unfinished")):
         assert ending_of(Found([Scored((1,), 5.0, more=False, free=False)], 5.0 + ahead)) == ending
     assert ending_of(Found([Scored((1,), 5.0, more=True, free=False)], 6.9)) == "open"
+
+
+def test_what_is_in_doubt_is_read_again() -> None:
+    def doubted(confidence: float, probability: float, doubt_below: float = 0.9) -> bool:
+        return in_doubt(Read([Reading("tea", probability)], confidence, "open"), doubt_below)
+
+    assert not doubted(0.19, 0.5)  # no command
+    assert doubted(0.21, 1.0)
+    assert doubted(0.69, 1.0)
+    assert not doubted(0.71, 0.91)
+    assert doubted(0.71, 0.89)
+    assert not doubted(0.3, 0.5, doubt_below=0.0)
+    assert not in_doubt(Read((), 0.9, "unfinished"), 0.9)
+
+
+def test_the_mean_of_two_readings() -> None:
+    first = Read([Reading("tea", 0.6), Reading("tea with milk", 0.4)], 0.9, "open")
+    second = Read([Reading("tea with milk", 0.9), Reading("tea with silk", 0.06)], 0.5, "closed")
+    both = mean_of(first, second)
+    assert [(each.text, round(each.probability, 3)) for each in both.readings] == [
+        ("tea with milk", 0.65),
+        ("tea", 0.3),
+        ("tea with silk", 0.03),
+    ]
+    assert both.confidence == pytest.approx(0.7)
+    assert both.ending == "closed"
+    assert mean_of(first, Read(second.readings[1:], 0.1, "closed")).ending == "open"

@@ -22,7 +22,7 @@ from edgevoice.engines.asr.whisper_mel import HOP, log_mel
 from edgevoice.engines.asr.whisper_net import WhisperNet
 from edgevoice.engines.asr.whisper_shortlist import Shortlist
 from edgevoice.engines.asr.whisper_tokens import Tokens
-from edgevoice.engines.protocols import BELIEVED, Ending, Reading
+from edgevoice.engines.protocols import Ending, Reading
 from edgevoice.engines.registry import require
 
 _PROMPT = 100
@@ -38,6 +38,8 @@ _UNFINISHED = 2.0
 complete order is often behind by less; one that stops in the middle is ahead by 5 and more, unless it would be complete
 there as well."""
 
+_REFUSED, _SURE = 0.2, 0.7
+"""Between these confidences it is in doubt whether it is a command. Outside a second reading hardly ever decides it."""
 _FASTER = 1.07
 """So many times as fast, and as high, is what is read a second time: different enough that other mistakes are made, and
 nobody yet who speaks too fast."""
@@ -112,10 +114,8 @@ class GrammarReader:
         """
         searched = self.search(samples, automaton, context=context, width=width)
         first = self._judge(searched, samples)
-        if first.confidence < BELIEVED or first.readings[0].probability >= doubt_below:
-            return first
-        if searched.found.texts[0].free:  # there is always doubt, and a second reading does not make it less
-            return first
+        if not _in_doubt(first, doubt_below) or searched.found.texts[0].free:
+            return first  # of a free text there is always doubt, and a second reading does not make it less
         faster = require("soxr").resample(samples, _FASTER * RATE, RATE).astype(np.float32)
         context -= (len(samples) - len(faster)) / RATE
         second = self._judge(self.search(faster, automaton, context=context, width=width), faster)
@@ -178,14 +178,21 @@ def _readings(texts: Sequence[Scored], follower: TokenAutomaton) -> list[Reading
     return [Reading(sentence, weight / total) for sentence, weight in ordered if weight >= _NEGLIGIBLE * total]
 
 
+def _in_doubt(read: Read, doubt_below: float) -> bool:
+    """Whether it is no command, or which one it is."""
+    if not read.readings or not doubt_below or read.confidence < _REFUSED:
+        return False
+    return read.confidence < _SURE or read.readings[0].probability < doubt_below
+
+
 def _mean(first: Read, second: Read) -> Read:
-    """How the sentence stands is told by the one that is surer of it; whether it is one at all, by the first."""
+    """How the sentence stands is told by the one that is surer of it."""
     one, two = ({reading.text: reading.probability for reading in each.readings} for each in (first, second))
     readings = [Reading(text, (one.get(text, 0.0) + two.get(text, 0.0)) / 2) for text in {**one, **two}]
     readings.sort(key=lambda reading: -reading.probability)
     best = readings[0].text
     surer = first if one.get(best, 0.0) >= two.get(best, 0.0) else second
-    return Read(readings, first.confidence, surer.ending)
+    return Read(readings, (first.confidence + second.confidence) / 2, surer.ending)
 
 
 def _ending(found: Found) -> Ending:
